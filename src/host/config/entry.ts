@@ -1,0 +1,82 @@
+/**
+ * An entry of the `filters` list: what `socket(…)` and a plugin's factory return.
+ *
+ * An entry is a description that can make a `Filter`; nothing is opened or loaded before `create`. Every kind of entry takes
+ * the same second half, `EntryOptions`. Entries are known by a mark and not by class, because a plugin may bring its own
+ * copy of the package.
+ */
+import type { Filter } from '../filter.ts'
+import type { OnFailure } from '../observe/event.ts'
+import type { Logger } from '../observe/logger.ts'
+import type { Services } from '../plugin/services.ts'
+import type { Clock } from '../time/clock.ts'
+
+/** A length of time: `'30s'`, `'5m'`, `'1h'`, or a number of seconds. Never milliseconds. */
+export type Duration = string | number
+
+/** A size: `'256KiB'`, `'1MiB'`, or a number of bytes. */
+export type Size = string | number
+
+/** What every entry of `filters` takes, plugin or socket. */
+export interface EntryOptions {
+  /** Name in logs, commands and answers. Default: the plugin's name; a socket is always named. Unique in the list. */
+  readonly name?: string
+  /**
+   * When the filter cannot do its work. `accept` means "go on without this filter" and is logged and counted.
+   * @default 'tempfail'
+   */
+  readonly onFailure?: OnFailure
+  /**
+   * `observe`: verdict and edits are computed, logged and dropped.
+   * @default 'enforce'
+   */
+  readonly mode?: 'enforce' | 'observe'
+  /** Longest time for one answer; always also bounded by what is left of the chain's budget. */
+  readonly timeouts?: {
+    /** Connecting and negotiating, external milters only. @default '10s' */
+    readonly connect?: Duration
+    /** An answer before the end of the message. @default '30s' */
+    readonly command?: Duration
+    /** The whole content and the end of the message. @default '5m' */
+    readonly end?: Duration
+  }
+  /** `false`: checked, listed, never run. @default true */
+  readonly enabled?: boolean
+}
+
+/** `EntryOptions` with every default filled in; times in milliseconds. */
+export interface EntryPolicy {
+  readonly name: string
+  readonly onFailure: OnFailure
+  readonly mode: 'enforce' | 'observe'
+  readonly timeouts: { readonly connect: number; readonly command: number; readonly end: number }
+  readonly enabled: boolean
+}
+
+/** What an entry is given to make its filter. */
+export interface FilterEnvironment {
+  readonly policy: EntryPolicy
+  readonly clock: Clock
+  readonly log: Logger
+  readonly services: Services
+}
+
+const MARK: unique symbol = Symbol.for('milterhost.entry') as never
+
+export interface FilterEntry {
+  readonly [MARK]: 1
+  readonly kind: 'plugin' | 'socket'
+  /** Used when the options give no name. */
+  readonly defaultName: string
+  readonly options: EntryOptions
+  /** Package and version, or the address. For people. */
+  readonly describe: string
+  /** Throws a coded error that says what is wrong with the options. */
+  create(environment: FilterEnvironment): Filter | Promise<Filter>
+}
+
+/** Marks an entry; the only way to make one. */
+export const filterEntry = (entry: Omit<FilterEntry, typeof MARK>): FilterEntry => ({ [MARK]: 1, ...entry })
+
+export const isFilterEntry = (value: unknown): value is FilterEntry =>
+  typeof value === 'object' && value !== null && MARK in value

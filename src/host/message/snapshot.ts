@@ -1,0 +1,46 @@
+/**
+ * The stored message as a filter is shown it: a value, never changed in place.
+ *
+ * A filter answers with edits (`edit.ts`); applying them makes a new snapshot that shares what did not change
+ * (`apply.ts`). So filters that only read may look at one snapshot side by side.
+ */
+import type { ByteString } from '../bytes.ts'
+import type { Path } from '../events.ts'
+
+export interface HeaderField {
+  /** Unique within the message and kept when the value changes. */
+  readonly id: number
+  /** As typed. Compared without case. */
+  readonly name: ByteString
+  /** All bytes after the colon, the leading space included; folds are LF and white space, never CR. */
+  readonly value: ByteString
+}
+
+/** A message body with CRLF line ends, in memory or in a spool file; may be read any number of times. */
+export interface Body {
+  /** Bytes. */
+  readonly size: number
+  /** The whole body in pieces when it is in memory, else `null`. */
+  readonly memory: readonly Buffer[] | null
+  /** The body in pieces of at most 65,535 bytes. A piece must not be written to. */
+  chunks(): AsyncIterable<Buffer> | Iterable<Buffer>
+}
+
+export interface MessageSnapshot {
+  /** The host's own id of this message. */
+  readonly id: string
+  readonly sender: Path
+  readonly recipients: readonly Path[]
+  /** What filters see, in order. The MTA's own Received line is never shown by either MTA. */
+  readonly headers: readonly HeaderField[]
+  readonly body: Body
+}
+
+/** Takes a body piece by piece; what is large goes to the spool. */
+export interface BodyWriter {
+  /** Copies the bytes. A promise when the spool must catch up: wait for it before the next call. */
+  write(chunk: Uint8Array): void | Promise<void>
+  finish(): Body | Promise<Body>
+  /** Gives up what was written. */
+  discard(): void
+}

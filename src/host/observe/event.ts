@@ -1,0 +1,75 @@
+/**
+ * What happens in the host, as one stream of structured events.
+ *
+ * Logs, counters and the trace of `try` are readers of this stream; nothing else reports. Exactly one event tells
+ * each failure, with its cause, filter, stage and session.
+ */
+import type { ByteString } from '../bytes.ts'
+import type { Client, Stage } from '../events.ts'
+import type { Outcome } from '../filter.ts'
+import type { Edit } from '../message/edit.ts'
+import type { MessageSnapshot } from '../message/snapshot.ts'
+import type { Verdict } from '../verdict.ts'
+
+/** What the host does when a filter cannot do its work. `accept` means: go on without this filter. */
+export type OnFailure = 'tempfail' | 'accept' | 'reject' | 'quarantine'
+
+interface Where {
+  readonly session: string
+  /** The host's id of the message, `null` outside one. */
+  readonly message: string | null
+}
+
+export type HostEvent =
+  | ({ readonly type: 'session-opened'; readonly client: Client; readonly mta: string } & Where)
+  /** A filter answered. `edits` only at the message stage. */
+  | ({
+      readonly type: 'filter-answered'
+      readonly filter: string
+      readonly stage: Stage
+      readonly verdict: Verdict
+      readonly edits: readonly Edit[]
+      readonly milliseconds: number
+      /** The filter is in observe mode: its verdict and edits were dropped. */
+      readonly observed: boolean
+    } & Where)
+  | ({
+      readonly type: 'filter-failed'
+      readonly filter: string
+      readonly stage: Stage
+      /** A code of the error table. */
+      readonly code: string
+      readonly detail: string
+      readonly onFailure: OnFailure
+      readonly milliseconds: number
+      readonly observed: boolean
+    } & Where)
+  /** Something a filter sent was dropped: not negotiated, invalid, or meaningless at this stage. */
+  | ({
+      readonly type: 'answer-refused'
+      readonly filter: string
+      readonly stage: Stage
+      readonly detail: string
+    } & Where)
+  | ({ readonly type: 'limit-reached'; readonly limit: string; readonly detail: string } & Where)
+  | ({
+      readonly type: 'message-settled'
+      readonly client: Client | null
+      readonly helo: ByteString | null
+      readonly queueId: ByteString | null
+      readonly sender: ByteString
+      readonly recipients: readonly ByteString[]
+      readonly size: number
+      readonly outcome: Outcome
+      readonly verdict: Verdict
+      /** The filter whose verdict decided; `null` when nobody objected or a limit did. */
+      readonly decidedBy: string | null
+      /** The message as the MTA will have it, for `try`; only when the message came to its end. */
+      readonly result: MessageSnapshot | null
+      /** Milliseconds by filter, over all stages of this message. */
+      readonly timings: ReadonlyMap<string, number>
+      readonly milliseconds: number
+    } & Where)
+  | ({ readonly type: 'session-closed'; readonly messages: number; readonly milliseconds: number } & Where)
+
+export type Observer = (event: HostEvent) => void
