@@ -1,0 +1,56 @@
+/**
+ * The configuration after validation: every default filled in, times in milliseconds, sizes in bytes.
+ *
+ * A session keeps the settings it began with. Only `config/schema.ts` makes one from what the postmaster wrote.
+ */
+
+export interface ListenAddress {
+  /** As written; parsed and checked. */
+  readonly address: string
+  /** Permission bits of a UNIX socket. */
+  readonly mode: number
+  /** Group of a UNIX socket, a name or a number; `null` leaves it. */
+  readonly group: string | number | null
+}
+
+/** Longest time for one answer of the whole chain, in milliseconds; `null` chooses by MTA (`chain/budget.ts`). */
+export interface BudgetSettings {
+  readonly command: number | null
+  readonly end: number | null
+}
+
+export interface Limits {
+  /** Header fields of one message. */
+  readonly headers: number
+  /** Bytes of all header fields of one message. */
+  readonly headerBytes: number
+  readonly recipients: number
+  /** Bytes of one body, as received or as a filter replaces it. */
+  readonly body: number
+  /** Edits of one filter on one message. */
+  readonly edits: number
+  /** SMTP connections at once. */
+  readonly sessions: number
+}
+
+export interface Settings {
+  readonly listen: readonly ListenAddress[]
+  readonly budget: BudgetSettings
+  readonly limits: Limits
+  readonly spool: { readonly directory: string; readonly memory: number }
+  /** Set when the postmaster says which MTA it is; `null` recognises it. */
+  readonly mta: 'postfix' | 'sendmail' | null
+  readonly log: {
+    readonly level: 'debug' | 'info' | 'warn' | 'error'
+    readonly format: 'auto' | 'text' | 'json' | 'journald'
+  }
+}
+
+export const DEFAULT_LIMITS: Limits = {
+  headers: 10_000,
+  headerBytes: 4 * 1024 * 1024,
+  recipients: 10_000,
+  body: 512 * 1024 * 1024,
+  edits: 10_000,
+  sessions: 2_000,
+}
