@@ -15,6 +15,9 @@ const table = {
   BUDGET_SPENT: (filter: string, stage: string, seconds: number): string =>
     `the chain's ${seconds} s for ${stage} were spent before filter ${filter} had answered`,
 
+  INTERRUPTED: (filter: string, stage: string, why: string): string =>
+    `filter ${filter} was interrupted at ${stage}: ${why}`,
+
   // Limits
   LIMIT_BODY: (limit: number): string => `a message body is larger than limits.body (${limit} bytes)`,
   LIMIT_HEADERS: (limit: number): string => `a message has more header fields than limits.headers (${limit})`,
@@ -23,6 +26,34 @@ const table = {
   LIMIT_RECIPIENTS: (limit: number): string => `a message has more recipients than limits.recipients (${limit})`,
   LIMIT_EDITS: (filter: string, limit: number): string =>
     `filter ${filter} sent more edits than limits.edits (${limit})`,
+
+  // Configuration
+  CONFIG_NOT_FOUND: (path: string): string => `no configuration at ${path}; name an existing file with --config`,
+  CONFIG_SYNTAX: (where: string, what: string): string => `${where}: ${what}`,
+  CONFIG_IMPORT: (file: string, what: string): string => `${file}: ${what}`,
+  CONFIG_THREW: (file: string, what: string): string => `${file} failed while it was executed: ${what}`,
+  CONFIG_INVALID: (file: string, problems: readonly string[]): string =>
+    `${file} is not a valid configuration:\n${problems.map(problem => `  ${problem}`).join('\n')}`,
+  FILTER_NOT_CREATED: (filter: string, what: string): string => `filter ${filter} could not be set up: ${what}`,
+
+  // The daemon
+  LISTEN_FAILED: (address: string, what: string): string => `cannot listen on ${address}: ${what}`,
+  UNCAUGHT: (what: string): string => `an error escaped from a plugin or a library; serving goes on: ${what}`,
+
+  // Plugins
+  PLUGIN_DEFINITION: (plugin: string, what: string): string => `definePlugin of ${plugin}: ${what}`,
+  PLUGIN_API: (plugin: string, api: string, ours: number): string =>
+    `plugin ${plugin} was written for plugin API ${api}, this milterhost speaks ${ours}: install a version of the plugin that fits`,
+  PLUGIN_OPTIONS: (plugin: string, problems: string): string =>
+    `plugin ${plugin} cannot be used with these options: ${problems}`,
+  PLUGIN_SETUP: (plugin: string, what: string): string => `setup of plugin ${plugin} failed: ${what}`,
+  PLUGIN_HOOK: (plugin: string, what: string): string => `plugin ${plugin} has hooks that cannot be used: ${what}`,
+  PLUGIN_UNHEALTHY: (plugin: string, probe: string, what: string): string =>
+    `plugin ${plugin} cannot work now, its health probe ${probe} failed: ${what}`,
+  PLUGIN_UNINFORMED: (plugin: string, events: string): string =>
+    `plugin ${plugin} needs ${events}, which this MTA does not send in this connection`,
+  PLUGIN_ARGUMENT: (plugin: string, call: string, what: string): string => `plugin ${plugin} called ${call}: ${what}`,
+  REPLY_INVALID: (call: string, what: string): string => `${call}: ${what}`,
 }
 
 export type ErrorCode = keyof typeof table
