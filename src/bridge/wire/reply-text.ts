@@ -20,7 +20,7 @@ export type DecodedReplyText =
   /** `class` is that of the code as far as one can be seen, else 4: what cannot be read must not bounce mail. */
   | { readonly ok: false; readonly class: 4 | 5; readonly why: string }
 
-const linePattern = /^([45][0-9][0-9])([- ])([^]*)$/
+const linePattern = /^([45][0-9][0-9])([- ])(.*)$/s
 const enhancedPattern = /^([245])\.[0-9]{1,3}\.[0-9]{1,3}(?= |$)/
 const enhancedOnly = /^[45]\.[0-9]{1,3}\.[0-9]{1,3}$/
 
