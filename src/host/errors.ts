@@ -27,6 +27,13 @@ const table = {
   LIMIT_EDITS: (filter: string, limit: number): string =>
     `filter ${filter} sent more edits than limits.edits (${limit})`,
 
+  // Spool
+  SPOOL_FOLDER: (path: string, what: string): string => `the spool folder ${path} cannot be used: ${what}`,
+  SPOOL_FULL: (path: string): string =>
+    `no space is left for message bodies in ${path}: free some, or set spool.directory to a larger disk`,
+  SPOOL_FAILED: (path: string, what: string): string => `a message body could not be kept in ${path}: ${what}`,
+  SPOOL_GONE: (): string => 'a message body was used after its message had ended',
+
   // Configuration
   CONFIG_NOT_FOUND: (path: string): string => `no configuration at ${path}; name an existing file with --config`,
   CONFIG_SYNTAX: (where: string, what: string): string => `${where}: ${what}`,

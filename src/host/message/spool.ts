@@ -1,0 +1,200 @@
+/**
+ * Where message bodies are kept while their message is in work: small ones in memory, large ones in a file.
+ *
+ * The file is unlinked as soon as it is open, so nothing of a message outlives the process, and lies in a folder that
+ * nobody else may enter. A body is copied once, when it is written. Everything of a message, replacement bodies of its
+ * filters included, belongs to one `MessageStore` and goes when that is disposed of; who still reads a file then gets
+ * SPOOL_GONE, never other bytes. The session makes one store a message.
+ */
+import { lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { type HostError, hostError } from '../errors.ts'
+import { memoryBody, PIECE } from './body.ts'
+import type { Body, BodyWriter } from './snapshot.ts'
+import { SpoolFile } from './spool-file.ts'
+
+export interface SpoolOptions {
+  /** Made with mode 0700 when it is not there; refused when others may enter it or it is not ours. */
+  readonly directory: string
+  /** The most bytes of one body kept in memory. @default 262144 */
+  readonly memory?: number
+  /** The most bytes of one body at all. */
+  readonly limit: number
+}
+
+/** The bodies of one message. */
+export interface MessageStore {
+  writer(): BodyWriter
+  /** Frees all bodies of the message, whoever still reads them. */
+  dispose(): void
+}
+
+export interface Spool {
+  message(): MessageStore
+  /** Disposes of every message and waits until its files are closed. */
+  close(): Promise<void>
+}
+
+const MEMORY = 256 * 1024
+const FIRST_BLOCK = 4096
+const LEFTOVER = /^body-[0-9a-f-]{36}$/
+
+/** Opens the spool folder. Throws SPOOL_FOLDER when the folder cannot be trusted. */
+export function createSpool(options: SpoolOptions): Spool {
+  const { directory, limit, memory = MEMORY } = options
+  claimFolder(directory)
+  const stores = new Set<Store>()
+  const closing = new Set<Promise<void>>()
+  const files: Files = {
+    open: () => new SpoolFile(directory),
+    close(file) {
+      const closed = file.close().finally(() => closing.delete(closed))
+      closing.add(closed)
+    },
+  }
+  return {
+    message() {
+      const store = new Store(files, memory, limit, () => stores.delete(store))
+      stores.add(store)
+      return store
+    },
+    async close() {
+      for (const store of stores) store.dispose()
+      await Promise.all(closing)
+    },
+  }
+}
+
+function claimFolder(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    const found = lstatSync(directory)
+    if (!found.isDirectory()) throw new Error('it is not a folder (a symbolic link will not do)')
+    if (found.uid !== process.getuid?.()) throw new Error(`it belongs to user id ${found.uid}, not to this process`)
+    if ((found.mode & 0o077) !== 0) throw new Error('others may enter it: chmod it to 0700')
+    // A process that died between opening a file and unlinking it left a name behind.
+    for (const name of readdirSync(directory)) if (LEFTOVER.test(name)) rmSync(join(directory, name), { force: true })
+  } catch (error) {
+    throw hostError('SPOOL_FOLDER', directory, (error as Error).message)
+  }
+}
+
+interface Files {
+  open(): SpoolFile
+  close(file: SpoolFile): void
+}
+
+class Store implements MessageStore {
+  readonly #files: Files
+  readonly #memory: number
+  readonly #limit: number
+  readonly #forget: () => void
+  readonly #writers = new Set<Writer>()
+  #disposed = false
+
+  constructor(files: Files, memory: number, limit: number, forget: () => void) {
+    this.#files = files
+    this.#memory = memory
+    this.#limit = limit
+    this.#forget = forget
+  }
+
+  writer(): BodyWriter {
+    if (this.#disposed) throw hostError('SPOOL_GONE')
+    const writer = new Writer(this.#files, this.#memory, this.#limit)
+    this.#writers.add(writer)
+    return writer
+  }
+
+  dispose(): void {
+    this.#disposed = true
+    for (const writer of this.#writers) writer.discard()
+    this.#writers.clear()
+    this.#forget()
+  }
+}
+
+class Writer implements BodyWriter {
+  readonly #files: Files
+  readonly #memory: number
+  readonly #limit: number
+  #size = 0
+  #blocks: Buffer[] = []
+  /** The block being filled and how far; many small writes share one. */
+  #block: Buffer | null = null
+  #used = 0
+  #file: SpoolFile | null = null
+  #failure: HostError | null = null
+  #finished = false
+
+  constructor(files: Files, memory: number, limit: number) {
+    this.#files = files
+    this.#memory = memory
+    this.#limit = limit
+  }
+
+  write(chunk: Uint8Array): void | Promise<void> {
+    if (this.#failure) throw this.#failure
+    if (this.#finished) throw new Error('a body was written to after it had been finished')
+    if (this.#size + chunk.length > this.#limit) {
+      this.#fail(hostError('LIMIT_BODY', this.#limit))
+      throw this.#failure
+    }
+    this.#size += chunk.length
+    this.#copy(chunk)
+    if (this.#file === null && this.#size > this.#memory) {
+      this.#file = this.#files.open()
+    }
+    if (this.#file === null) return
+    const blocks = this.#blocks
+    this.#blocks = []
+    return this.#file.append(blocks)
+  }
+
+  finish(): Body | Promise<Body> {
+    if (this.#failure) throw this.#failure
+    this.#finished = true
+    if (this.#block !== null) this.#blocks.push(this.#block.subarray(0, this.#used))
+    const blocks = this.#blocks
+    this.#block = null
+    this.#blocks = []
+    if (this.#file === null) return memoryBody(blocks)
+    const file = this.#file
+    file.append(blocks)?.catch(() => {})
+    return file.flushed().then(() => ({ size: this.#size, memory: null, chunks: () => file.pieces() }))
+  }
+
+  discard(): void {
+    this.#fail(hostError('SPOOL_GONE'))
+  }
+
+  #fail(failure: HostError): void {
+    this.#failure ??= failure
+    this.#blocks = []
+    this.#block = null
+    if (this.#file) this.#files.close(this.#file)
+    this.#file = null
+  }
+
+  #copy(chunk: Uint8Array): void {
+    let from = 0
+    while (from < chunk.length) {
+      if (this.#block === null) {
+        const wanted = Math.max(chunk.length - from, this.#size > PIECE ? PIECE : FIRST_BLOCK)
+        this.#block = Buffer.allocUnsafeSlow(Math.min(PIECE, wanted))
+        this.#used = 0
+      }
+      const some =
+        from === 0 && chunk.length <= this.#block.length - this.#used
+          ? chunk
+          : chunk.subarray(from, from + this.#block.length - this.#used)
+      this.#block.set(some, this.#used)
+      this.#used += some.length
+      from += some.length
+      if (this.#used === this.#block.length) {
+        this.#blocks.push(this.#block)
+        this.#block = null
+      }
+    }
+  }
+}
