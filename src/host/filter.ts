@@ -77,6 +77,8 @@ export interface Needs {
 export interface FilterContext {
   readonly sessionId: string
   readonly log: Logger
+  /** Events that the MTA sends in this connection; a filter that needs another one must fail rather than miss it. */
+  readonly asked: ReadonlySet<Interest>
   /** Typed results that filters publish for those after them. */
   readonly results: ResultStore
   /** A place for a replacement body; lives as long as the message. */

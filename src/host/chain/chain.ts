@@ -1,0 +1,307 @@
+/**
+ * The ordered chain of one SMTP connection: whom to ask, in which order, and what the answers come to.
+ *
+ * Filters run in the order written. The first negative verdict ends the command and later filters do not see it; `accept` ends one
+ * filter's interest and never another's; each filter is given the message as those before it left it. A failure is its
+ * filter's `onFailure` and nobody else's. The chain never asks what stands behind a filter.
+ *
+ * `Session` calls it, one command at a time; only `interrupt` and `close` come in between.
+ */
+import type { BudgetSettings } from '../config/settings.ts'
+import { hostError } from '../errors.ts'
+import type {
+  ConnectEvent,
+  DataEvent,
+  HeloEvent,
+  MailEvent,
+  MessageEvent,
+  RcptEvent,
+  Stage,
+  UnknownEvent,
+} from '../events.ts'
+import type { AbortReason, FilterSession, MaybePromise, MessageAnswer, Outcome } from '../filter.ts'
+import { applyEdits } from '../message/apply.ts'
+import type { Edit } from '../message/edit.ts'
+import type { MessageSnapshot } from '../message/snapshot.ts'
+import type { MtaKind } from '../mta.ts'
+import type { Clock } from '../time/clock.ts'
+import { CONTINUE, tempfailWith, type Verdict } from '../verdict.ts'
+import { type Deadline, deadlineFor } from './budget.ts'
+import { Failure } from './failure.ts'
+import type { Member } from './member.ts'
+
+/** What the chain says, and the filter that decided it; `null` when none objected. */
+export interface Decision {
+  readonly verdict: Verdict
+  readonly by: string | null
+}
+
+/** The decision on a whole message, and the message as the chain leaves it. */
+export interface MessageDecision extends Decision {
+  readonly message: MessageSnapshot
+  readonly quarantine: string | null
+}
+
+/** Tells what the members did; the session adds who and where. */
+export interface ChainReport {
+  answered(member: Member, stage: Stage, verdict: Verdict, edits: readonly Edit[], milliseconds: number): void
+  failed(member: Member, stage: Stage, failure: Failure, milliseconds: number): void
+  refused(member: Member, stage: Stage, detail: string): void
+}
+
+export interface ChainOptions {
+  readonly members: readonly Member[]
+  readonly clock: Clock
+  readonly budget: BudgetSettings
+  readonly editLimit: number
+  readonly report: ChainReport
+  mta(): MtaKind
+}
+
+const NO_OBJECTION: Decision = { verdict: CONTINUE, by: null }
+
+export class Chain {
+  readonly #options: ChainOptions
+  readonly #members: readonly Member[]
+  #connect: ConnectEvent | null = null
+  #helo: HeloEvent | null = null
+  #running: Member | null = null
+  #interruption: Verdict | null = null
+  #quarantine: string | null = null
+  readonly #reachedEnd = new Set<Member>()
+
+  constructor(options: ChainOptions) {
+    this.#options = options
+    this.#members = options.members
+  }
+
+  /** Somebody still wants the content of this message. */
+  get wantsContent(): boolean {
+    if (this.#quarantine !== null) return true
+    return this.#members.some(member => this.#hasRecipients(member) || isNegative(member.failure))
+  }
+
+  connect(event: ConnectEvent): Promise<Decision> {
+    this.#connect = event
+    return this.#greet('connect')
+  }
+
+  helo(event: HeloEvent): Promise<Decision> {
+    this.#helo = event
+    for (const member of this.#members) member.forgetHelo()
+    return this.#greet('helo')
+  }
+
+  async mail(event: MailEvent): Promise<Decision> {
+    const deadline = this.#deadline('command')
+    this.#quarantine = null
+    this.#reachedEnd.clear()
+    for (const member of this.#members) member.beginMessage()
+    for (const member of this.#members) {
+      const failure = this.#standingFailure(member)
+      if (failure !== null) return failure
+      if (member.isOff || member.failure !== null) continue
+      const decision =
+        (await this.#introduce(member, deadline, 'mail')) ??
+        (member.inMessage
+          ? await this.#ask(member, 'mail', deadline, (session, signal) => session.mail(event, signal))
+          : null)
+      if (decision !== null) return decision
+    }
+    return NO_OBJECTION
+  }
+
+  async rcpt(event: RcptEvent): Promise<Decision> {
+    if (event.refused !== null) return this.#tellRefusedRecipient(event)
+    const deadline = this.#deadline('command')
+    for (const member of this.#members) {
+      const decision =
+        this.#standingFailure(member) ??
+        (member.inMessage
+          ? await this.#ask(member, 'rcpt', deadline, (session, signal) => session.rcpt(event, signal))
+          : null)
+      if (decision !== null) return decision
+    }
+    return NO_OBJECTION
+  }
+
+  async data(event: DataEvent): Promise<Decision> {
+    const deadline = this.#deadline('command')
+    for (const member of this.#members) {
+      const decision =
+        this.#standingFailure(member) ??
+        (this.#hasRecipients(member)
+          ? await this.#ask(member, 'data', deadline, (session, signal) => session.data(event, signal))
+          : null)
+      if (decision !== null) return decision
+    }
+    return NO_OBJECTION
+  }
+
+  async message(snapshot: MessageSnapshot, event: Omit<MessageEvent, 'message'>): Promise<MessageDecision> {
+    const deadline = this.#deadline('end')
+    let message = snapshot
+    const decided = (decision: Decision): MessageDecision => ({ ...decision, message, quarantine: this.#quarantine })
+    for (const member of this.#members) {
+      const failure = this.#standingFailure(member)
+      if (failure !== null) return decided(failure)
+      if (!this.#hasRecipients(member)) continue
+      let edits: readonly Edit[] = []
+      const decision = await this.#ask(
+        member,
+        'message',
+        deadline,
+        async (session, signal) => {
+          const answer = await session.message({ ...event, message }, signal)
+          edits = this.#checkEdits(member, answer)
+          return answer.verdict
+        },
+        () => edits,
+      )
+      if (decision !== null) return decided(decision)
+      if (member.failure !== null) continue
+      if (member.observed || edits.length === 0) continue
+      const applied = applyEdits(message, edits, member.filter.headerRules)
+      message = applied.message
+      this.#quarantine = applied.quarantine ?? this.#quarantine
+    }
+    return decided(NO_OBJECTION)
+  }
+
+  async unknown(event: UnknownEvent): Promise<Decision> {
+    const deadline = this.#deadline('command')
+    for (const member of this.#members) {
+      if (!member.isOpen) continue
+      const decision = await this.#ask(member, 'unknown', deadline, (session, signal) => session.unknown(event, signal))
+      if (decision !== null) return decision
+    }
+    return NO_OBJECTION
+  }
+
+  /** Tells every filter that saw the message how it ended. */
+  endMessage(outcome: Outcome): void {
+    for (const member of this.#members) member.endMessage(outcome, this.#reachedEnd.has(member))
+    this.#reachedEnd.clear()
+  }
+
+  /** Ends what runs now; the pending promise gives this verdict. */
+  interrupt(reason: AbortReason): void {
+    this.#interruption =
+      reason.kind === 'shutdown'
+        ? tempfailWith(451, '4.3.2', 'Service shutting down - try again later')
+        : tempfailWith(451, '4.7.1', 'Service unavailable - try again later')
+    this.#running?.interrupt(reason)
+  }
+
+  close(): void {
+    for (const member of this.#members) member.close()
+  }
+
+  async #greet(stage: 'connect' | 'helo'): Promise<Decision> {
+    const deadline = this.#deadline('command')
+    for (const member of this.#members) {
+      if (member.isOff || member.failure !== null) continue
+      const decision = await this.#introduce(member, deadline, stage)
+      if (decision !== null) return decision
+    }
+    return NO_OBJECTION
+  }
+
+  /** Opens the member's session and tells it what it has not heard of the connection. */
+  async #introduce(member: Member, deadline: Deadline, at: Stage): Promise<Decision | null> {
+    member.open()
+    for (const { stage, invoke } of member.untold(this.#connect, this.#helo)) {
+      const decision = await this.#ask(member, stage, deadline, invoke)
+      if (decision !== null) return decision
+      // At connect and helo a failure waits for MAIL; joining at MAIL it is told now.
+      if (member.failure !== null) return at === 'mail' ? this.#standingFailure(member) : null
+      if (member.isOff) return null
+    }
+    return null
+  }
+
+  async #tellRefusedRecipient(event: RcptEvent): Promise<Decision> {
+    const deadline = this.#deadline('command')
+    for (const member of this.#members) {
+      if (!member.inMessage || member.filter.needs()?.refusedRecipients !== true) continue
+      await this.#ask(member, 'rcpt', deadline, async (session, signal) => {
+        await session.rcpt(event, signal)
+        return CONTINUE
+      })
+    }
+    return NO_OBJECTION
+  }
+
+  async #ask(
+    member: Member,
+    stage: Stage,
+    deadline: Deadline,
+    invoke: (session: FilterSession, signal: AbortSignal) => MaybePromise<Verdict>,
+    edits: () => readonly Edit[] = () => [],
+  ): Promise<Decision | null> {
+    if (this.#interruption !== null) return { verdict: this.#interruption, by: null }
+    const before = member.spent
+    this.#running = member
+    const asked = member.ask({ stage, deadline, invoke })
+    const result = asked instanceof Promise ? await asked : asked
+    this.#running = null
+    const milliseconds = member.spent - before
+    if (result instanceof Failure) return this.#onFailure(member, stage, result, milliseconds)
+    return this.#onVerdict(member, stage, result, edits(), milliseconds)
+  }
+
+  #onFailure(member: Member, stage: Stage, failure: Failure, milliseconds: number): Decision | null {
+    if (failure.interrupted) return this.#interruption === null ? null : { verdict: this.#interruption, by: null }
+    this.#options.report.failed(member, stage, failure, milliseconds)
+    member.fail()
+    return stage === 'connect' || stage === 'helo' || stage === 'unknown' ? null : this.#standingFailure(member)
+  }
+
+  #onVerdict(
+    member: Member,
+    stage: Stage,
+    verdict: Verdict,
+    edits: readonly Edit[],
+    milliseconds: number,
+  ): Decision | null {
+    this.#options.report.answered(member, stage, verdict, edits, milliseconds)
+    member.finish(stage, verdict)
+    if (stage === 'message') this.#reachedEnd.add(member)
+    const refused = verdict.kind === 'reject' || verdict.kind === 'tempfail'
+    if (stage === 'rcpt' && !refused) member.recipients++
+    if (member.observed || verdict.kind === 'continue' || verdict.kind === 'accept') return null
+    if (refused) return { verdict, by: member.name }
+    if (stage === 'connect' || stage === 'helo' || stage === 'unknown') {
+      this.#options.report.refused(member, stage, `${verdict.kind} means nothing outside a message`)
+      return null
+    }
+    if (verdict.kind === 'discard') return { verdict, by: member.name }
+    this.#quarantine = verdict.reason
+    return null
+  }
+
+  /** What an earlier failure of this member means now. */
+  #standingFailure(member: Member): Decision | null {
+    const verdict = member.failure
+    if (verdict === null) return null
+    if (verdict.kind === 'quarantine') this.#quarantine = verdict.reason
+    return isNegative(verdict) ? { verdict, by: member.name } : null
+  }
+
+  #hasRecipients(member: Member): boolean {
+    return member.inMessage && member.recipients > 0
+  }
+
+  #checkEdits(member: Member, answer: MessageAnswer): readonly Edit[] {
+    if (answer.edits.length > this.#options.editLimit)
+      throw hostError('LIMIT_EDITS', member.name, this.#options.editLimit)
+    return answer.edits
+  }
+
+  #deadline(what: 'command' | 'end'): Deadline {
+    this.#interruption = null
+    return deadlineFor(this.#options.clock, this.#options.budget, this.#options.mta(), what)
+  }
+}
+
+const isNegative = (verdict: Verdict | null): boolean => verdict?.kind === 'reject' || verdict?.kind === 'tempfail'

@@ -1,0 +1,206 @@
+/**
+ * One filter's part in one SMTP connection, as the chain keeps it.
+ *
+ * A member holds what the filter has been told and whether it still takes part, and makes the calls. A filter that failed is out for
+ * the rest of the message only: its `FilterSession` is closed and a fresh one, told connect and helo again, joins at the
+ * next MAIL. In observe mode everything happens but nothing counts.
+ */
+import type { EntryPolicy } from '../config/entry.ts'
+import type { ConnectEvent, HeloEvent, Stage } from '../events.ts'
+import type { AbortReason, Filter, FilterContext, FilterSession, MaybePromise, Outcome } from '../filter.ts'
+import type { OnFailure } from '../observe/event.ts'
+import type { Clock } from '../time/clock.ts'
+import { CONTINUE, isFinal, type Verdict } from '../verdict.ts'
+import type { Deadline } from './budget.ts'
+import { Call } from './call.ts'
+import { type Failure, failureVerdict } from './failure.ts'
+
+/** A filter of the configuration with what the configuration says of it. */
+export interface ChainFilter {
+  readonly filter: Filter
+  readonly policy: EntryPolicy
+}
+
+/**
+ * `idle` between messages, `in` the message, `done` with it by its own verdict, `failed` in it, or `off` for the rest of the
+ * connection (it accepted at connect or helo).
+ */
+type Standing = 'idle' | 'in' | 'done' | 'failed' | 'off'
+
+export interface Ask<T> {
+  readonly stage: Stage
+  readonly deadline: Deadline
+  invoke(session: FilterSession, signal: AbortSignal): MaybePromise<T>
+}
+
+export class Member {
+  readonly filter: Filter
+  readonly policy: EntryPolicy
+  readonly #clock: Clock
+  readonly #open: (member: Member) => FilterContext
+  #session: FilterSession | null = null
+  #controller = new AbortController()
+  #call: Call<unknown> | null = null
+  #toldConnect = false
+  #toldHelo = false
+  #sawMail = false
+  /** It failed or was interrupted: a late answer must find nobody, so it is closed once it has heard how the message ended. */
+  #spoiled = false
+  #standing: Standing = 'idle'
+  /** The verdict of a failure that the MTA has not been told yet, or that holds for the rest of the message. */
+  #failure: Verdict | null = null
+  /** Recipients this filter did not refuse: fewer than the chain's only in observe mode. */
+  recipients = 0
+  /** Milliseconds spent on this message. */
+  spent = 0
+
+  constructor(entry: ChainFilter, clock: Clock, open: (member: Member) => FilterContext) {
+    this.filter = entry.filter
+    this.policy = entry.policy
+    this.#clock = clock
+    this.#open = open
+  }
+
+  get name(): string {
+    return this.policy.name
+  }
+
+  get observed(): boolean {
+    return this.policy.mode === 'observe'
+  }
+
+  get onFailure(): OnFailure {
+    return this.policy.onFailure
+  }
+
+  /** Takes part in the current message and has to be asked. */
+  get inMessage(): boolean {
+    return this.#standing === 'in'
+  }
+
+  /** Takes no more part in this connection. */
+  get isOff(): boolean {
+    return this.#standing === 'off'
+  }
+
+  /** Has a session that can be told something. */
+  get isOpen(): boolean {
+    return this.#session !== null && !this.#spoiled
+  }
+
+  /** The verdict a failure left for the rest of the message. */
+  get failure(): Verdict | null {
+    return this.#failure
+  }
+
+  hold(milliseconds: number): ReturnType<Call<unknown>['hold']> {
+    return this.#call === null ? Promise.resolve('refused') : this.#call.hold(milliseconds)
+  }
+
+  /** Asks the filter; the answer or why there is none. */
+  ask<T>({ stage, deadline, invoke }: Ask<T>): MaybePromise<T | Failure> {
+    const session = this.#session
+    if (session === null) throw new Error(`${this.name}: asked at ${stage} without a session`)
+    const { timeouts } = this.policy
+    const limits = {
+      filter: this.name,
+      stage,
+      own: stage === 'message' ? timeouts.end : timeouts.command,
+      left: deadline.left(),
+      budget: deadline.total,
+    }
+    if (stage === 'mail') this.#sawMail = true
+    const began = this.#clock.monotonic()
+    const call = new Call<T>(this.#clock, limits, this.#controller)
+    this.#call = call as Call<unknown>
+    const done = (result: T | Failure): T | Failure => {
+      this.#call = null
+      this.spent += this.#clock.monotonic() - began
+      return result
+    }
+    const result = call.run(signal => invoke(session, signal))
+    return result instanceof Promise ? result.then(done) : done(result)
+  }
+
+  /** Opens a session for the filter if it has none it can use. */
+  open(): void {
+    if (this.#spoiled) this.#drop()
+    this.#session ??= this.filter.open(this.#open(this))
+  }
+
+  /** What this filter's session has not been told yet, oldest first. */
+  *untold(connect: ConnectEvent | null, helo: HeloEvent | null): Generator<Omit<Ask<Verdict>, 'deadline'>> {
+    if (!this.#toldConnect && connect !== null) {
+      this.#toldConnect = true
+      yield { stage: 'connect', invoke: (session, signal) => session.connect(connect, signal) }
+    }
+    if (!this.#toldHelo && helo !== null) {
+      this.#toldHelo = true
+      yield { stage: 'helo', invoke: (session, signal) => session.helo(helo, signal) }
+    }
+  }
+
+  /** A new HELO has to be told even where an old one was. */
+  forgetHelo(): void {
+    this.#toldHelo = false
+  }
+
+  beginMessage(): void {
+    this.spent = 0
+    this.recipients = 0
+    if (this.#standing === 'idle') this.#standing = 'in'
+  }
+
+  /** The filter's own verdict ended its part: in the connection when it came at connect or helo, else in the message. */
+  finish(stage: Stage, verdict: Verdict): void {
+    if (stage === 'connect' || stage === 'helo') {
+      if (verdict.kind === 'accept') this.close()
+    } else if (verdict.kind === 'accept' || (isFinal(verdict) && stage !== 'rcpt')) {
+      this.#standing = 'done'
+    }
+  }
+
+  /** Out for the rest of the message; what the policy says holds until the message is over. */
+  fail(): Verdict {
+    this.#standing = 'failed'
+    this.#spoiled = true
+    this.#failure = this.observed ? CONTINUE : failureVerdict(this.onFailure, this.name)
+    return this.#failure
+  }
+
+  /** Ends a running call. */
+  interrupt(reason: AbortReason): void {
+    if (this.#call === null) return
+    this.#call.interrupt(reason)
+    this.#spoiled = true
+    if (this.#standing !== 'off') this.#standing = 'failed'
+  }
+
+  /** The message is over for the whole chain. `reachedEnd`: this filter was given the whole message and answered. */
+  endMessage(outcome: Outcome, reachedEnd: boolean): void {
+    if (this.#session !== null && this.#sawMail) {
+      if (!reachedEnd) this.#session.abort()
+      this.#session.settled?.(outcome)
+    }
+    this.#sawMail = false
+    this.#failure = null
+    if (this.#spoiled) this.#drop()
+    if (this.#standing !== 'off') this.#standing = 'idle'
+  }
+
+  /** No more part in this connection. */
+  close(): void {
+    this.#standing = 'off'
+    this.#drop()
+  }
+
+  #drop(): void {
+    this.#session?.close()
+    this.#session = null
+    this.#spoiled = false
+    this.#sawMail = false
+    this.#toldConnect = false
+    this.#toldHelo = false
+    if (this.#controller.signal.aborted) this.#controller = new AbortController()
+  }
+}

@@ -1,0 +1,399 @@
+/**
+ * One SMTP connection: what the MTA says, turned into events for the chain, and the chain's decisions, turned into what
+ * the MTA is told.
+ *
+ * It keeps the envelope, stores the message while it comes in, and at the end gives one batch of edits with the verdict, so
+ * that no edit reaches the MTA before the whole chain has decided. It knows no wire and no socket: the bridge calls it
+ * with one command at a time (`abort`, `interrupt` and `close` may come at any moment) and writes what it returns.
+ * No method throws or rejects for a filter's sake.
+ */
+import type { ByteString } from './bytes.ts'
+import { Chain, type ChainReport, type Decision } from './chain/chain.ts'
+import { type ChainFilter, Member } from './chain/member.ts'
+import { Collector, type Overflow } from './collector.ts'
+import type { Settings } from './config/settings.ts'
+import type { Client, Path, RcptEvent } from './events.ts'
+import type { AbortReason, FilterContext, Outcome } from './filter.ts'
+import { MacroStore } from './macros.ts'
+import { planBatch } from './message/batch.ts'
+import type { Edit } from './message/edit.ts'
+import { type MessageSnapshot, receivedMessage } from './message/snapshot.ts'
+import type { MessageStore, Spool } from './message/spool.ts'
+import { type MtaFacts, UNKNOWN_MTA } from './mta.ts'
+import type { Observer } from './observe/event.ts'
+import type { Logger } from './observe/logger.ts'
+import { ResultStore } from './results.ts'
+import type { Clock } from './time/clock.ts'
+import { ACCEPT, CONTINUE, DISCARD, tempfailWith, type Verdict } from './verdict.ts'
+
+/** What the MTA is told at the end of a message: `edits` in the order they are to be written, none unless it is kept. */
+export interface Settlement {
+  readonly verdict: Verdict
+  readonly edits: readonly Edit[]
+}
+
+export interface SessionOptions {
+  readonly id: string
+  readonly filters: readonly ChainFilter[]
+  readonly settings: Pick<Settings, 'budget' | 'limits'>
+  readonly clock: Clock
+  readonly spool: Spool
+  readonly observe: Observer
+  readonly log: Logger
+}
+
+interface Transaction {
+  readonly id: string
+  readonly sender: Path
+  readonly recipients: Path[]
+  readonly began: number
+  readonly store: MessageStore
+  collector: Collector | null
+  /** The last recipient's refusal: what a message without any recipient came to. */
+  refusal: Decision | null
+  discarded: boolean
+}
+
+export class Session {
+  readonly id: string
+  readonly macros: MacroStore = new MacroStore()
+  readonly #options: SessionOptions
+  readonly #members: readonly Member[]
+  readonly #chain: Chain
+  readonly #results = new ResultStore()
+  readonly #began: number
+  #mta: MtaFacts = UNKNOWN_MTA
+  #client: Client | null = null
+  #helo: ByteString | null = null
+  #transaction: Transaction | null = null
+  /**
+   * The answer to content that no MAIL announced. Postfix sends such content after another milter's quarantine, and
+   * then there is nothing to decide; after a refusal of ours it must not turn into an acceptance.
+   */
+  #withoutEnvelope: Verdict = CONTINUE
+  /** Holds the replacement body until the MTA has it, which it has when it says anything more. */
+  #written: MessageStore | null = null
+  #messages = 0
+  #refusal: Decision | null = null
+  #closed = false
+
+  constructor(options: SessionOptions) {
+    this.#options = options
+    this.id = options.id
+    this.#began = options.clock.monotonic()
+    this.#members = options.filters.map(entry => new Member(entry, options.clock, member => this.#contextFor(member)))
+    this.#chain = new Chain({
+      members: this.#members,
+      clock: options.clock,
+      budget: options.settings.budget,
+      editLimit: options.settings.limits.edits,
+      report: this.#report(),
+      mta: () => this.#mta.kind,
+    })
+  }
+
+  setMta(facts: MtaFacts): void {
+    this.#mta = facts
+  }
+
+  async connect(client: Client): Promise<Verdict> {
+    this.#client = client
+    this.#options.observe({ type: 'session-opened', session: this.id, message: null, client, mta: this.#mta.kind })
+    return this.#remember(await this.#chain.connect({ client, macros: this.macros }))
+  }
+
+  async helo(name: ByteString): Promise<Verdict> {
+    this.abort()
+    this.#helo = name
+    if (this.#refusal !== null) return this.#refusal.verdict
+    return this.#remember(await this.#chain.helo({ name, macros: this.macros }))
+  }
+
+  /** Begins a message; an unfinished one is aborted first. */
+  async mail(sender: Path): Promise<Verdict> {
+    this.abort()
+    this.#release()
+    this.#withoutEnvelope = CONTINUE
+    const transaction: Transaction = {
+      id: `${this.id}.${++this.#messages}`,
+      sender,
+      recipients: [],
+      began: this.#options.clock.monotonic(),
+      store: this.#options.spool.message(),
+      collector: null,
+      refusal: null,
+      discarded: false,
+    }
+    this.#transaction = transaction
+    this.#results.beginMessage()
+    const decision =
+      this.#refusal ?? (await this.#chain.mail({ messageId: transaction.id, sender, macros: this.macros }))
+    return this.#applyTo(transaction, decision)
+  }
+
+  async rcpt(recipient: Path, refused: RcptEvent['refused'] = null): Promise<Verdict> {
+    const transaction = this.#transaction
+    if (transaction === null || transaction.discarded) return CONTINUE
+    const limit = this.#options.settings.limits.recipients
+    if (refused === null && transaction.recipients.length >= limit) {
+      this.#overflowed({ verdict: CONTINUE, limit: 'recipients', detail: `more than ${limit}` })
+      return tempfailWith(452, '4.5.3', 'Too many recipients')
+    }
+    const decision = await this.#chain.rcpt({ recipient, refused, macros: this.macros })
+    const { verdict } = decision
+    if (this.#transaction !== transaction || refused !== null) return verdict
+    if (verdict.kind === 'continue') transaction.recipients.push(recipient)
+    else if (verdict.kind === 'discard') this.#discard(transaction, decision)
+    else transaction.refusal = decision
+    return verdict
+  }
+
+  /** `accept`: nobody wants the content, the MTA need not send it. */
+  async data(): Promise<Verdict> {
+    const transaction = this.#transaction
+    if (transaction === null || transaction.discarded) return CONTINUE
+    const decision = await this.#chain.data({ recipients: [...transaction.recipients], macros: this.macros })
+    const verdict = this.#applyTo(transaction, decision)
+    if (verdict.kind !== 'continue' || this.#chain.wantsContent) return verdict
+    this.#settle(transaction, NOBODY, 'accept', null)
+    return ACCEPT
+  }
+
+  /** `value` is all that follows the colon, leading space included. */
+  header(name: ByteString, value: ByteString): void {
+    this.#collector()?.header(name, value)
+  }
+
+  endOfHeaders(): void {
+    this.#collector()
+  }
+
+  /** Copies the bytes. A promise when the spool must catch up: wait for it before the next call. */
+  body(chunk: Uint8Array): void | Promise<void> {
+    return this.#collector()?.body(chunk)
+  }
+
+  async endOfMessage(): Promise<Settlement> {
+    const transaction = this.#transaction
+    const collector = this.#collector()
+    if (transaction === null || collector === null)
+      return { verdict: transaction === null ? this.#withoutEnvelope : DISCARD, edits: [] }
+    const body = await collector.finish()
+    if (this.#transaction !== transaction) return { verdict: INTERRUPTED, edits: [] }
+    if (body === null || collector.overflow !== null) {
+      const overflow = collector.overflow ?? NO_BODY
+      this.#overflowed(overflow)
+      this.#settle(transaction, { verdict: overflow.verdict, by: null }, outcomeOf(overflow.verdict, null), null)
+      return { verdict: overflow.verdict, edits: [] }
+    }
+    const { id, sender, recipients } = transaction
+    const received = receivedMessage({ id, sender, recipients, fields: collector.fields, body })
+    const decision = await this.#chain.message(received, { macros: this.macros })
+    if (this.#transaction !== transaction) return { verdict: decision.verdict, edits: [] }
+    return this.#conclude(transaction, received, decision)
+  }
+
+  async unknown(command: ByteString): Promise<Verdict> {
+    return (await this.#chain.unknown({ command, macros: this.macros })).verdict
+  }
+
+  /** RSET, or whatever else ends a message before its end. Harmless outside one. */
+  abort(reason: AbortReason = ABORTED): void {
+    const transaction = this.#transaction
+    if (transaction === null) return
+    this.#chain.interrupt(reason)
+    const { recipients, refusal } = transaction
+    if (recipients.length === 0 && refusal !== null)
+      this.#settle(transaction, refusal, outcomeOf(refusal.verdict, null), null)
+    else this.#settle(transaction, NOBODY, reason.kind === 'client-left' ? 'client-left' : 'aborted', null)
+  }
+
+  /** Ends what is running now; its promise gives a temporary failure that can still be spoken. */
+  interrupt(reason: AbortReason): void {
+    this.#chain.interrupt(reason)
+  }
+
+  close(reason: AbortReason): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#chain.interrupt(reason)
+    this.abort(reason)
+    this.#chain.close()
+    this.#release()
+    this.#options.observe({
+      type: 'session-closed',
+      session: this.id,
+      message: null,
+      messages: this.#messages,
+      milliseconds: this.#options.clock.monotonic() - this.#began,
+    })
+  }
+
+  /** A connection refused at connect or helo stays refused, should the MTA go on all the same. */
+  #remember(decision: Decision): Verdict {
+    if (decision.verdict.kind !== 'continue' && decision.by !== null) this.#refusal = decision
+    return decision.verdict
+  }
+
+  #applyTo(transaction: Transaction, decision: Decision): Verdict {
+    const { verdict } = decision
+    if (this.#transaction !== transaction || verdict.kind === 'continue') return verdict
+    if (verdict.kind === 'discard') this.#discard(transaction, decision)
+    else this.#settle(transaction, decision, outcomeOf(verdict, null), null)
+    return verdict
+  }
+
+  /** The MTA goes on as if all were well; no filter hears more of it. */
+  #discard(transaction: Transaction, decision: Decision): void {
+    this.#settle(transaction, decision, 'discard', null)
+    this.#transaction = { ...transaction, discarded: true }
+  }
+
+  #collector(): Collector | null {
+    const transaction = this.#transaction
+    if (transaction === null || transaction.discarded) return null
+    transaction.collector ??= new Collector(this.#options.settings.limits, transaction.store.writer())
+    return transaction.collector
+  }
+
+  #conclude(
+    transaction: Transaction,
+    received: MessageSnapshot,
+    decision: Decision & { readonly message: MessageSnapshot; readonly quarantine: string | null },
+  ): Settlement {
+    const { verdict, message, quarantine } = decision
+    const kept = verdict.kind === 'continue'
+    const outcome = outcomeOf(verdict, quarantine)
+    const batch = kept ? planBatch(received, message, this.#mta.kind, this.#mta.edits) : null
+    const edits = batch === null ? [] : [...batch.edits]
+    if (kept && quarantine !== null) edits.push({ kind: 'quarantine', reason: quarantine })
+    for (const detail of batch?.dropped ?? [])
+      this.#options.observe({
+        type: 'answer-refused',
+        session: this.id,
+        message: transaction.id,
+        filter: this.#mta.kind,
+        stage: 'message',
+        detail,
+      })
+    if (edits.some(edit => edit.kind === 'replaceBody')) this.#written = transaction.store
+    this.#settle(transaction, decision, outcome, kept ? message : null)
+    return { verdict, edits }
+  }
+
+  #settle(transaction: Transaction, decision: Decision, outcome: Outcome, result: MessageSnapshot | null): void {
+    this.#transaction = null
+    if (transaction.discarded) return
+    this.#chain.endMessage(outcome)
+    const timings = new Map<string, number>()
+    for (const member of this.#members) if (member.spent > 0) timings.set(member.name, member.spent)
+    this.#options.observe({
+      type: 'message-settled',
+      session: this.id,
+      message: transaction.id,
+      client: this.#client,
+      helo: this.#helo,
+      queueId: this.macros.get('i') ?? null,
+      sender: transaction.sender.raw,
+      recipients: transaction.recipients.map(path => path.raw),
+      size: transaction.collector?.size ?? 0,
+      outcome,
+      verdict: decision.verdict,
+      decidedBy: decision.by,
+      result,
+      timings,
+      milliseconds: this.#options.clock.monotonic() - transaction.began,
+    })
+    this.#results.endMessage()
+    if (outcome === 'reject' || outcome === 'tempfail') this.#withoutEnvelope = INTERRUPTED
+    if (this.#written !== transaction.store) transaction.store.dispose()
+  }
+
+  #release(): void {
+    this.#written?.dispose()
+    this.#written = null
+  }
+
+  #overflowed({ limit, detail }: Overflow): void {
+    this.#options.observe({
+      type: 'limit-reached',
+      session: this.id,
+      message: this.#transaction?.id ?? null,
+      limit,
+      detail,
+    })
+  }
+
+  #contextFor(member: Member): FilterContext {
+    const session = this
+    return {
+      sessionId: this.id,
+      log: this.#options.log.child({ filter: member.name, session: this.id }),
+      results: this.#results,
+      get asked() {
+        return session.#mta.asked
+      },
+      newBody: () => {
+        if (this.#transaction === null) throw new Error(`${member.name}: a body was asked for outside a message`)
+        return this.#transaction.store.writer()
+      },
+      refused: (stage, detail) =>
+        this.#options.observe({
+          type: 'answer-refused',
+          session: this.id,
+          message: this.#transaction?.id ?? null,
+          filter: member.name,
+          stage,
+          detail,
+        }),
+      hold: seconds => (member.observed ? Promise.resolve('waited') : member.hold(seconds * 1000)),
+    }
+  }
+
+  #report(): ChainReport {
+    const where = (): { session: string; message: string | null } => ({
+      session: this.id,
+      message: this.#transaction?.id ?? null,
+    })
+    const { observe } = this.#options
+    return {
+      answered: (member, stage, verdict, edits, milliseconds) =>
+        observe({
+          type: 'filter-answered',
+          ...where(),
+          filter: member.name,
+          stage,
+          verdict,
+          edits,
+          milliseconds,
+          observed: member.observed,
+        }),
+      failed: (member, stage, { code, detail }, milliseconds) =>
+        observe({
+          type: 'filter-failed',
+          ...where(),
+          filter: member.name,
+          stage,
+          code,
+          detail,
+          onFailure: member.onFailure,
+          milliseconds,
+          observed: member.observed,
+        }),
+      refused: (member, stage, detail) =>
+        observe({ type: 'answer-refused', ...where(), filter: member.name, stage, detail }),
+    }
+  }
+}
+
+const NOBODY: Decision = { verdict: CONTINUE, by: null }
+const ABORTED: AbortReason = { kind: 'mta-abort', detail: 'the MTA ended the transaction' }
+const INTERRUPTED = tempfailWith(451, '4.7.1', 'Service unavailable - try again later')
+const NO_BODY: Overflow = { verdict: INTERRUPTED, limit: 'spool', detail: 'the body could not be stored' }
+
+const outcomeOf = (verdict: Verdict, quarantine: string | null): Outcome =>
+  verdict.kind === 'continue' || verdict.kind === 'accept'
+    ? quarantine === null
+      ? 'accept'
+      : 'quarantine'
+    : verdict.kind
