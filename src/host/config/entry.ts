@@ -69,6 +69,8 @@ export interface FilterEntry {
   /** Used when the options give no name. */
   readonly defaultName: string
   readonly options: EntryOptions
+  /** Names of options in `options` that this kind of entry takes beside the common ones and checks itself. */
+  readonly ownOptions?: readonly string[]
   /** Package and version, or the address. For people. */
   readonly describe: string
   /** Throws a coded error that says what is wrong with the options. */

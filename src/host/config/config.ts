@@ -1,0 +1,77 @@
+/**
+ * What a configuration file exports: the types the postmaster writes against, and `defineConfig`.
+ *
+ * `defineConfig` only lends its types; everything is validated when the file is loaded (`validate.ts`), so that a file that
+ * exports a plain object meets the same checks.
+ */
+import type { Duration, FilterEntry, Size } from './entry.ts'
+
+/** A socket to listen on. */
+export interface ListenOptions {
+  /** `inet:PORT@HOST` (Sendmail) or `inet:HOST:PORT` (Postfix), `inet6:…`, `unix:/path`, `local:/path` or a bare path. */
+  readonly address: string
+  /** Permission bits of a UNIX socket, e.g. `0o660` or `'660'`. @default 0o660 */
+  readonly mode?: number | string
+  /** Group of a UNIX socket, a name or a number, so that the MTA may connect. @default the daemon's own */
+  readonly group?: string | number
+}
+
+/** The configuration of milterhost. Every key has a default that is right for one MX on one machine. */
+export interface Config {
+  /** Where the MTA connects: an address, or an object, or several. @default 'inet:10025@127.0.0.1' */
+  readonly listen?: string | ListenOptions | readonly (string | ListenOptions)[]
+  /** The chain, in order. A falsy entry is skipped, so that `condition && plugin()` works. @default [] */
+  readonly filters?: readonly (FilterEntry | false | null | undefined | 0 | '')[]
+  /** Longest time for one answer of the whole chain. */
+  readonly budget?: {
+    /** An answer before the end of the message. @default what the MTA bears: 25s for Postfix, 8s for Sendmail */
+    readonly command?: Duration
+    /** The answer to the whole message. @default '4m50s' */
+    readonly end?: Duration
+  }
+  /** What goes beyond is refused with a reply that says so. */
+  readonly limits?: {
+    /** Header fields of one message. @default 10000 */
+    readonly headers?: number
+    /** Bytes of all header fields of one message. @default '4MiB' */
+    readonly headerBytes?: Size
+    /** Recipients of one message. @default 10000 */
+    readonly recipients?: number
+    /** One body, as received or as a filter replaces it. @default '512MiB' */
+    readonly body?: Size
+    /** Edits of one filter on one message. @default 10000 */
+    readonly edits?: number
+    /** SMTP connections at once; one more is told 451. @default 2000 */
+    readonly sessions?: number
+  }
+  /** Where bodies are kept while filters look at them. */
+  readonly spool?: {
+    /** A private folder is made in it; nothing in it outlives the daemon. @default '/var/tmp' */
+    readonly directory?: string
+    /** A body up to this size stays in memory. @default '256KiB' */
+    readonly memory?: Size
+  }
+  /** Which MTA it is, when it should not be recognised from what it says. @default recognised */
+  readonly mta?: 'postfix' | 'sendmail'
+  readonly log?: {
+    /** @default 'info' */
+    readonly level?: 'debug' | 'info' | 'warn' | 'error'
+    /** `auto`: text on a terminal, journald prefixes under systemd, else JSON lines. @default 'auto' */
+    readonly format?: 'auto' | 'text' | 'json' | 'journald'
+  }
+}
+
+/**
+ * Gives a configuration file its types.
+ *
+ * @example
+ * ```ts
+ * import { defineConfig, socket } from 'milterhost'
+ *
+ * export default defineConfig({
+ *   listen: 'unix:/run/milterhost/milter.sock',
+ *   filters: [socket('opendkim', 'unix:/run/opendkim/opendkim.sock')],
+ * })
+ * ```
+ */
+export const defineConfig = (config: Config): Config => config

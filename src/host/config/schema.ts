@@ -1,0 +1,185 @@
+/**
+ * The shape of a configuration: every key, how it is read, and its default.
+ *
+ * Written once: the validation, the suggestions for misspelt keys and the test of the documentation all read the keys from
+ * here. Entries of `filters` have their own schema because each is reported under its own name.
+ */
+import { z } from 'zod'
+import type { OnFailure } from '../observe/event.ts'
+import { parseDuration } from './duration.ts'
+import { shown } from './problem.ts'
+import { DEFAULT_LIMITS, type Limits, type ListenAddress, type Settings } from './settings.ts'
+import { parseSize } from './size.ts'
+
+/** A value read by a function that throws a `RangeError` whose message completes "‹option› …". */
+const read = <T>(parse: (value: unknown) => T): z.ZodType<T> =>
+  z.unknown().transform((value, context): T => {
+    try {
+      return parse(value)
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      context.addIssue({ code: 'custom', message: error.message })
+      return z.NEVER
+    }
+  }) as z.ZodType<T>
+
+const duration = read(parseDuration)
+
+const size = read(value => {
+  const bytes = parseSize(value)
+  if (bytes < 1) throw new RangeError('must be more than zero')
+  return bytes
+})
+
+const count = read(value => {
+  if (!Number.isSafeInteger(value) || (value as number) < 1) {
+    throw new RangeError(`must be a whole number of at least 1, not ${shown(value)}`)
+  }
+  return value as number
+})
+
+const text = read(value => {
+  if (typeof value !== 'string' || value.trim() === '') throw new RangeError(`must be a text, not ${shown(value)}`)
+  return value
+})
+
+const mode = read(value => {
+  const bits =
+    typeof value === 'string' && /^(?:0o?)?[0-7]{3}$/.test(value) ? Number.parseInt(value.slice(-3), 8) : value
+  if (!Number.isSafeInteger(bits) || (bits as number) < 0 || (bits as number) > 0o777) {
+    // 660 without the prefix is decimal, 0o1224: never what is meant.
+    throw new RangeError(`must be permission bits such as 0o660 or "660", not ${shown(value)}`)
+  }
+  return bits as number
+})
+
+const group = read(value => {
+  if (typeof value === 'string' && value !== '') return value
+  if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number
+  throw new RangeError(`must be the name or number of a group, not ${shown(value)}`)
+})
+
+type Given<T> = { [K in keyof T]?: T[K] | undefined }
+
+export interface ParsedConfig {
+  listen?: unknown
+  filters?: unknown[] | undefined
+  budget?: Given<{ command: number; end: number }> | undefined
+  limits?: Given<Limits> | undefined
+  spool?: Given<Settings['spool']> | undefined
+  mta?: 'postfix' | 'sendmail' | undefined
+  log?: Given<Settings['log']> | undefined
+}
+
+export interface ParsedListen {
+  address: string
+  mode?: number | undefined
+  group?: string | number | undefined
+}
+
+export interface ParsedEntryOptions {
+  name?: string | undefined
+  onFailure?: OnFailure | undefined
+  mode?: 'enforce' | 'observe' | undefined
+  timeouts?: Given<{ connect: number; command: number; end: number }> | undefined
+  enabled?: boolean | undefined
+}
+
+export const DEFAULT_LISTEN: string = 'inet:10025@127.0.0.1'
+export const DEFAULT_SPOOL_DIRECTORY: string = '/var/tmp'
+export const DEFAULT_SPOOL_MEMORY: number = 256 * 1024
+export const DEFAULT_SOCKET_MODE: number = 0o660
+
+const listenObject = z.strictObject({ address: text, mode: mode.optional(), group: group.optional() })
+
+const budget = z.strictObject({ command: duration.optional(), end: duration.optional() })
+
+const limits = z.strictObject({
+  headers: count.optional(),
+  headerBytes: size.optional(),
+  recipients: count.optional(),
+  body: size.optional(),
+  edits: count.optional(),
+  sessions: count.optional(),
+})
+
+const spool = z.strictObject({ directory: text.optional(), memory: read(parseSize).optional() })
+
+const log = z.strictObject({
+  level: z.enum(['debug', 'info', 'warn', 'error']).optional(),
+  format: z.enum(['auto', 'text', 'json', 'journald']).optional(),
+})
+
+const config = z.strictObject({
+  listen: z.unknown().optional(),
+  filters: z.array(z.unknown()).optional(),
+  budget: budget.optional(),
+  limits: limits.optional(),
+  spool: spool.optional(),
+  mta: z.enum(['postfix', 'sendmail']).optional(),
+  log: log.optional(),
+})
+
+/** Everything but the entries and `listen`, which `validate.ts` looks at one by one. */
+export const configSchema: z.ZodType<ParsedConfig> = config
+export const listenSchema: z.ZodType<ParsedListen> = listenObject
+
+const entry = z.strictObject({
+  name: text.optional(),
+  onFailure: z.enum(['tempfail', 'accept', 'reject', 'quarantine']).optional(),
+  mode: z.enum(['enforce', 'observe']).optional(),
+  timeouts: z
+    .strictObject({ connect: duration.optional(), command: duration.optional(), end: duration.optional() })
+    .optional(),
+  enabled: z.boolean().optional(),
+})
+
+/** The second half of every entry. */
+export const entrySchema: z.ZodType<ParsedEntryOptions> = entry
+
+export const DEFAULT_TIMEOUTS: { readonly connect: number; readonly command: number; readonly end: number } = {
+  connect: 10_000,
+  command: 30_000,
+  end: 300_000,
+}
+
+const NESTED: Readonly<Record<string, readonly string[]>> = {
+  '': Object.keys(config.shape),
+  budget: Object.keys(budget.shape),
+  limits: Object.keys(limits.shape),
+  spool: Object.keys(spool.shape),
+  log: Object.keys(log.shape),
+}
+
+/** The keys known at a path of the configuration. */
+export const configKeysAt = (path: readonly PropertyKey[]): readonly string[] =>
+  path[0] === 'listen' ? Object.keys(listenObject.shape) : (NESTED[path.join('.')] ?? [])
+
+/** The keys known at a path of an entry's options. */
+export const entryKeysAt = (path: readonly PropertyKey[]): readonly string[] =>
+  path[0] === 'timeouts' ? Object.keys(DEFAULT_TIMEOUTS) : Object.keys(entry.shape)
+
+/** Every key, dotted, as the documentation lists them. */
+export function allKeys(): string[] {
+  const keys: string[] = []
+  for (const [parent, names] of Object.entries(NESTED)) {
+    for (const name of names) if (!(name in NESTED)) keys.push(parent === '' ? name : `${parent}.${name}`)
+  }
+  for (const name of Object.keys(listenObject.shape)) keys.push(`listen.${name}`)
+  for (const name of Object.keys(entry.shape)) if (name !== 'timeouts') keys.push(`entry.${name}`)
+  for (const name of Object.keys(DEFAULT_TIMEOUTS)) keys.push(`entry.timeouts.${name}`)
+  return keys
+}
+
+/** Limits with the defaults filled in. */
+export const limitsOf = (given: ParsedConfig['limits']): Limits => ({
+  ...DEFAULT_LIMITS,
+  ...Object.fromEntries(Object.entries(given ?? {}).filter(([, value]) => value !== undefined)),
+})
+
+/** A `listen` item with the defaults filled in. */
+export const listenAddress = (given: ParsedListen): ListenAddress => ({
+  address: given.address,
+  mode: given.mode ?? DEFAULT_SOCKET_MODE,
+  group: given.group ?? null,
+})

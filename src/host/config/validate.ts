@@ -1,0 +1,179 @@
+/**
+ * Makes settings and entries from what a configuration file exports, or says everything that is wrong with it.
+ *
+ * Nothing is opened and no filter is created. How an address is spelt is the bridge's knowledge, so the caller passes the
+ * check in. Called by the daemon at start and reload, by the commands, and by the test helper.
+ */
+import { HostError, hostError } from '../errors.ts'
+import { type EntryPolicy, type FilterEntry, isFilterEntry } from './entry.ts'
+import { pathText, problemsOf, shown, suggestion } from './problem.ts'
+import {
+  configKeysAt,
+  configSchema,
+  DEFAULT_LISTEN,
+  DEFAULT_SPOOL_DIRECTORY,
+  DEFAULT_SPOOL_MEMORY,
+  DEFAULT_TIMEOUTS,
+  entryKeysAt,
+  entrySchema,
+  limitsOf,
+  listenAddress,
+  listenSchema,
+} from './schema.ts'
+import type { ListenAddress, Settings } from './settings.ts'
+
+export interface ConfiguredEntry {
+  readonly entry: FilterEntry
+  readonly policy: EntryPolicy
+}
+
+export interface Configuration {
+  readonly settings: Settings
+  /** In the order of the chain; disabled ones are among them. */
+  readonly entries: readonly ConfiguredEntry[]
+}
+
+export class ConfigError extends HostError {
+  /** One line each. */
+  readonly problems: readonly string[]
+  constructor(file: string, problems: readonly string[]) {
+    super('CONFIG_INVALID', hostError('CONFIG_INVALID', file, problems).message)
+    this.problems = problems
+  }
+}
+
+/** Throws with a message that completes "listen …" when an address cannot be read. */
+export type AddressCheck = (address: string) => void
+
+/** `file` only names the configuration in messages. Throws a `ConfigError` with every mistake. */
+export function validateConfig(raw: unknown, file: string, checkAddress: AddressCheck = () => {}): Configuration {
+  const problems: string[] = []
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) {
+    throw new ConfigError(file, [`must export an object, export default defineConfig({ … }), not ${shown(raw)}`])
+  }
+  const parsed = configSchema.safeParse(raw, { reportInput: true })
+  if (!parsed.success) problems.push(...problemsOf(parsed.error, configKeysAt))
+  const given = raw as Record<string, unknown>
+  const listen = validateListen(given.listen, problems, checkAddress)
+  const entries = Array.isArray(given.filters) ? validateEntries(given.filters, problems) : []
+  if (!parsed.success || problems.length > 0) throw new ConfigError(file, problems)
+  const { budget, limits, spool, mta, log } = parsed.data
+  const settings: Settings = {
+    listen,
+    budget: { command: budget?.command ?? null, end: budget?.end ?? null },
+    limits: limitsOf(limits),
+    spool: { directory: spool?.directory ?? DEFAULT_SPOOL_DIRECTORY, memory: spool?.memory ?? DEFAULT_SPOOL_MEMORY },
+    mta: mta ?? null,
+    log: { level: log?.level ?? 'info', format: log?.format ?? 'auto' },
+  }
+  return { settings, entries }
+}
+
+function validateListen(raw: unknown, problems: string[], checkAddress: AddressCheck): ListenAddress[] {
+  const several = Array.isArray(raw)
+  const items: unknown[] = several ? raw : [raw ?? DEFAULT_LISTEN]
+  if (items.length === 0) problems.push('listen must name at least one address')
+  const seen = new Set<string>()
+  return items.flatMap((item, index) => {
+    const at: PropertyKey[] = several ? ['listen', index] : ['listen']
+    const name = pathText(at)
+    if (typeof item !== 'string' && (typeof item !== 'object' || item === null || Array.isArray(item))) {
+      problems.push(`${name} must be an address or { address, mode, group }, not ${shown(item)}`)
+      return []
+    }
+    const parsed = listenSchema.safeParse(typeof item === 'string' ? { address: item } : item, { reportInput: true })
+    if (!parsed.success) {
+      problems.push(...problemsOf(parsed.error, () => configKeysAt(['listen']), '', at))
+      return []
+    }
+    try {
+      checkAddress(parsed.data.address)
+    } catch (error) {
+      problems.push(`${name}: ${error instanceof Error ? error.message : String(error)}`)
+    }
+    if (seen.has(parsed.data.address)) problems.push(`${name} repeats the address ${shown(parsed.data.address)}`)
+    seen.add(parsed.data.address)
+    return [listenAddress(parsed.data)]
+  })
+}
+
+function validateEntries(items: readonly unknown[], problems: string[]): ConfiguredEntry[] {
+  const taken = new Map<string, string>()
+  const configured: ConfiguredEntry[] = []
+  for (const [index, item] of items.entries()) {
+    if (!item) continue
+    if (!isFilterEntry(item)) {
+      problems.push(`filters[${index}] ${notAnEntry(item)}`)
+      continue
+    }
+    const result = validateEntry(item, `filters[${index}]`, problems)
+    if (result === null) continue
+    const name = result.policy.name
+    const earlier = taken.get(name)
+    if (earlier !== undefined) {
+      problems.push(
+        `filters[${index}] (${name}): the name "${name}" is taken by ${earlier}; give one of them another with the option name`,
+      )
+    }
+    taken.set(name, `filters[${index}]`)
+    configured.push(result)
+  }
+  return configured
+}
+
+function validateEntry(entry: FilterEntry, at: string, problems: string[]): ConfiguredEntry | null {
+  const options: unknown = entry.options
+  const given = typeof options === 'object' && options !== null ? (options as Record<string, unknown>) : {}
+  const name = typeof given.name === 'string' && given.name !== '' ? given.name : entry.defaultName
+  const prefix = `${at} (${name}): `
+  if (options !== given) {
+    problems.push(`${prefix}the options must be an object, not ${shown(options)}`)
+    return null
+  }
+  const own = entry.ownOptions ?? []
+  const common = Object.fromEntries(Object.entries(given).filter(([key]) => !own.includes(key)))
+  const parsed = entrySchema.safeParse(common, { reportInput: true })
+  if (!parsed.success) {
+    const known = (path: readonly PropertyKey[]): readonly string[] =>
+      path.length === 0 ? [...entryKeysAt(path), ...own] : entryKeysAt(path)
+    problems.push(...problemsOf(parsed.error, known, prefix))
+    return null
+  }
+  if (!/^[A-Za-z0-9@][\w.@/-]{0,63}$/.test(name)) {
+    problems.push(`${prefix}name must be letters, digits, ".", "_", "-", "/" or "@", at most 64 of them`)
+    return null
+  }
+  const { timeouts, onFailure, mode, enabled } = parsed.data
+  const policy: EntryPolicy = {
+    name,
+    onFailure: onFailure ?? 'tempfail',
+    mode: mode ?? 'enforce',
+    timeouts: {
+      connect: timeouts?.connect ?? DEFAULT_TIMEOUTS.connect,
+      command: timeouts?.command ?? DEFAULT_TIMEOUTS.command,
+      end: timeouts?.end ?? DEFAULT_TIMEOUTS.end,
+    },
+    enabled: enabled ?? true,
+  }
+  return { entry, policy }
+}
+
+/** Completes "filters[2] …". The likely mistakes each get their own words. */
+function notAnEntry(item: unknown): string {
+  if (typeof item === 'function') {
+    const name = item.name || 'it'
+    return `is the plugin itself: call ${name === 'it' ? 'it' : `${name}()`} to make an entry`
+  }
+  if (typeof item === 'string')
+    return `is the text ${shown(item)}: an external milter is socket('name', ${shown(item)})`
+  if (Array.isArray(item)) return 'is a list: spread it with "..."'
+  if (item instanceof Promise) return 'is a promise: put await before it'
+  if (typeof item === 'object' && item !== null) {
+    const keys = Object.keys(item)
+    if (keys.includes('default')) return 'is a module: import its default export'
+    if (keys.includes('setup')) return 'is a plain object: wrap it with definePlugin(…) and call the result'
+    const hint = keys.map(key => suggestion(key, ['socket', 'address'])).find(text => text !== '')
+    return `is a plain object${hint ? ' with an address' : ''}: write socket('name', 'address') or call a plugin`
+  }
+  return `is ${shown(item)}: write socket('name', 'address') or call a plugin`
+}
