@@ -45,8 +45,9 @@ pid_in() { [ -s "$1" ] && tr -d ' \n' < "$1"; }
 # alive PID : running, and not a zombie that init has yet to reap (kill -0 succeeds on those)
 alive() {
   local st
-  st=$(sed 's/.*) \(.\).*/\1/' "/proc/$1/stat" 2>/dev/null) || return 1
-  [ -n "$st" ] && [ "$st" != Z ]
+  { read -r st < "/proc/$1/stat"; } 2>/dev/null || return 1
+  st=${st##*) }
+  [ "${st:0:1}" != Z ]
 }
 gone() { ! alive "$1"; }
 
@@ -76,16 +77,21 @@ stop_file() {
   rm -f "$1"
 }
 
-# stop_group PIDFILE : the same for the process group that bg made, if its leader still leads it
+# stop_group PIDFILE : what bg started and all in its process group. KILL follows TERM soon: libmilter looks for its stop flag
+# every 5 s only, and nothing here is worth that wait.
 stop_group() {
-  local p
+  local p i
   p=$(pid_in "$1") || return 0
-  [ "$p" != $$ ] || { rm -f "$1"; return 0; }
-  [ "$(awk '{ sub(/.*\) /, ""); print $3 }' "/proc/$p/stat" 2>/dev/null)" = "$p" ] && kill -TERM -- "-$p" 2>/dev/null
-  # libmilter looks for its stop flag every 5 s only, and nothing here is worth that wait
-  stop_file "$1" 1
+  rm -f "$1"
+  # not ourselves (a guard becomes the -down script), and only a group that is still led by what bg started
+  [ "$p" != $$ ] && [ "$(awk '{ sub(/.*\) /, ""); print $3 }' "/proc/$p/stat" 2>/dev/null)" = "$p" ] || return 0
+  kill -TERM -- "-$p" 2>/dev/null
+  for i in 1 2 3 4; do
+    gone "$p" && break
+    sleep .05
+  done
   kill -KILL -- "-$p" 2>/dev/null
-  return 0
+  wait_until 5 gone "$p"
 }
 
 # guard DOWN DIR : with RIG_OWNER=pid in the environment, runs DOWN DIR when that process is gone, so that a test runner that
