@@ -66,11 +66,11 @@ function inetAddress(text: string, scheme: 'inet' | 'inet6', rest: string, role:
   const shownHost = host === undefined || host === '' ? 'localhost' : host
   const shownPort = /^\d{1,5}$/.test(portText) ? portText : '8891'
   const hint = `${scheme}:${shownPort}@${shownHost}`
-  if (host === undefined && role === 'connect') {
-    fail('WIRE_ADDRESS_HOST', 'there is no host (a port alone is for a listener)', hint)
-  }
   if (host === undefined && portText.includes(':')) {
     fail('WIRE_ADDRESS_HOST', 'an IPv6 address needs brackets here', bracketHint(portText))
+  }
+  if (host === undefined && role === 'connect') {
+    fail('WIRE_ADDRESS_HOST', 'there is no host (a port alone is for a listener)', hint)
   }
   if (portText === '') fail('WIRE_ADDRESS_PORT', 'there is no port', hint)
   if (!/^\d+$/.test(portText)) fail('WIRE_ADDRESS_PORT', `the port ${quoted(portText)} is not a number`, hint)

@@ -56,7 +56,7 @@ export class FrameDecoder {
   }
 
   /**
-   * Feeds a chunk. While paused it is only stored. Throws WireError for a bad length; an error of `onFrame` itself goes
+   * Feeds a chunk. While paused it is only stored, so the source must be paused too. Throws WireError for a bad length; an error of `onFrame` itself goes
    * through and leaves the decoder paused behind that packet.
    */
   push(chunk: Buffer, onFrame: OnFrame): void {

@@ -37,11 +37,9 @@ export function symbolText(names: readonly ByteString[]): ByteString {
   return names.map(bracedMacroName).join(' ')
 }
 
-/** An MTA's offer has no lists: more than 12 bytes there are surplus, as for libmilter. */
+/** An MTA's offer has no lists: what follows its 12 bytes is surplus, as for libmilter. */
 export function readOffer(reader: PayloadReader): Negotiation {
-  const offer = readNumbers(reader)
-  reader.end()
-  return { ...offer, symbols: [] }
+  return { ...readNumbers(reader), symbols: [] }
 }
 
 export function readAnswer(reader: PayloadReader): Negotiation {

@@ -13,9 +13,9 @@ import {
   encodeReplyText,
   FrameDecoder,
   type Irregularity,
-  WireError,
 } from '../../../src/bridge/wire/index.ts'
 import { type CapturedPacket, captureConnections, captureNames, readCapture } from '../../captures/read.ts'
+import { codeOf } from './error-of.ts'
 
 const malformed: Readonly<Record<string, { readonly hex: string; readonly code: string }>> = {
   'postfix-raw-unknown-answer': { hex: '000000015a', code: 'WIRE_UNKNOWN_REPLY' },
@@ -114,14 +114,4 @@ function frames(stream: Buffer): string[] {
     got.push(header.toString('hex') + payload.toString('hex'))
   })
   return got
-}
-
-function codeOf(run: () => unknown): string {
-  try {
-    run()
-  } catch (error) {
-    if (error instanceof WireError) return error.code
-    throw error
-  }
-  return 'no error'
 }
