@@ -1,0 +1,145 @@
+/**
+ * Executes a configuration file, afresh each time, in TypeScript, ESM or CommonJS, with the files it imports.
+ *
+ * tsx reads TypeScript; what is added here, by one resolve hook on top of it:
+ * - `milterhost` and its sub-paths are always the running program;
+ * - files outside `node_modules` carry the number of the load in their URL, so that a reload reads them again; a lazy
+ *   `import()` in an old configuration stays within its own load. Packages in `node_modules` are loaded once a process;
+ * - a `.ts` or `.js` file with `import` or `export` in it is ESM even where no package.json says so (/etc/milterhost has
+ *   none, and tsx would make it CommonJS, without top-level await);
+ * - a package that the file's folder does not have is looked for beside milterhost.
+ *
+ * The hooks act on the whole process and stay: a plugin may import lazily at any time. One loader a process.
+ */
+import { readFileSync } from 'node:fs'
+import { createRequire, type ResolveHookContext, registerHooks } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { register } from 'tsx/esm/api'
+import { hostError } from '../errors.ts'
+import type { Installation } from './installation.ts'
+
+/** A top-level import or export statement; `import x = require()` and `export =` are TypeScript's CommonJS. */
+const MODULE_SYNTAX = /^\s*(?:import\s*(?:[\w$*{]|['"])(?!.*=\s*require)|export\s+(?!=)[\w${*])/m
+const COMMENTS = /\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm
+const MARK = 'milterhost-load'
+
+export class ConfigLoader {
+  readonly #installation: Installation
+  readonly #cache: NodeJS.Dict<NodeJS.Module> = createRequire(import.meta.url).cache
+  readonly #files = new Set<string>()
+  #loads = 0
+  #hooked = false
+
+  constructor(installation: Installation) {
+    this.#installation = installation
+  }
+
+  /** What the file exports as default. Errors are coded and name the file and the place. */
+  async load(path: string): Promise<unknown> {
+    this.#hook()
+    for (const file of this.#files) delete this.#cache[file]
+    this.#files.clear()
+    const url = pathToFileURL(path)
+    url.searchParams.set(MARK, String(++this.#loads))
+    let namespace: { readonly default?: unknown }
+    try {
+      namespace = (await import(url.href)) as { readonly default?: unknown }
+    } catch (error) {
+      throw describe(path, error)
+    }
+    const value = 'default' in namespace ? namespace.default : namespace
+    // CommonJS made from `export default` puts it one level down.
+    return isCompiledModule(value) ? value.default : value
+  }
+
+  #hook(): void {
+    if (this.#hooked) return
+    this.#hooked = true
+    register({ tsconfig: false })
+    registerHooks({ resolve: (specifier, context, next) => this.#resolve(specifier, context, next) })
+  }
+
+  #resolve(specifier: string, context: ResolveHookContext, next: NextResolve): ReturnType<NextResolve> {
+    const own = this.#installation.modules.get(specifier)
+    if (own !== undefined) return { url: own, shortCircuit: true }
+    const load = loadOf(context.parentURL) ?? this.#loadOfCommonJs(context.parentURL) ?? loadOf(specifier)
+    if (load === null) return next(specifier, context)
+    // tsx takes a file with a query for CommonJS in disguise: it is shown the URL without ours.
+    const found = this.#find(specifier.replace(/\?milterhost-load=\d+$/, ''), context, next)
+    if (!found.url.startsWith('file:') || found.url.includes('/node_modules/')) return found
+    const url = new URL(found.url)
+    const file = fileURLToPath(`file://${url.pathname}`)
+    if (file.startsWith(join(this.#installation.root, this.#installation.checkout ? 'src/' : 'dist/'))) return found
+    this.#files.add(file)
+    const format = /\.[jt]s$/.test(file) && hasModuleSyntax(file) ? moduleFormat(file) : found.format
+    const isModule = format?.startsWith('module') ?? false
+    // A URL with a query cannot be required as CommonJS; those are taken out of the cache instead.
+    if (context.conditions.includes('import') || isModule) url.searchParams.set(MARK, load)
+    return { ...found, url: url.href, ...(format === undefined ? {} : { format }) }
+  }
+
+  /** In CommonJS the parent is a plain file: it belongs to the newest load. */
+  #loadOfCommonJs(parent: string | undefined): string | null {
+    if (!parent?.startsWith('file:')) return null
+    return this.#files.has(fileURLToPath(`file://${new URL(parent).pathname}`)) ? String(this.#loads) : null
+  }
+
+  #find(specifier: string, context: ResolveHookContext, next: NextResolve): ReturnType<NextResolve> {
+    try {
+      return next(specifier, context)
+    } catch (error) {
+      if (!isBare(specifier) || !isNotFound(error)) throw error
+      const parentURL = pathToFileURL(join(this.#installation.root, 'package.json')).href
+      try {
+        return next(specifier, { ...context, parentURL })
+      } catch (second) {
+        // Neither place has it: the first error names the file that asked.
+        throw isNotFound(second) ? error : second
+      }
+    }
+  }
+}
+
+type NextResolve = Parameters<NonNullable<Parameters<typeof registerHooks>[0]['resolve']>>[2]
+
+const loadOf = (url: string | undefined): string | null =>
+  url?.includes(MARK) ? (/[?&]milterhost-load=(\d+)/.exec(url)?.[1] ?? null) : null
+
+const moduleFormat = (file: string): string => (file.endsWith('.ts') ? 'module-typescript' : 'module')
+
+const hasModuleSyntax = (file: string): boolean =>
+  MODULE_SYNTAX.test(readFileSync(file, 'utf8').replaceAll(COMMENTS, ''))
+
+const isBare = (specifier: string): boolean => !/^(?:\.{0,2}\/|[a-z][a-z0-9+.-]*:|#|\.{1,2}$)/i.test(specifier)
+
+const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined)
+
+const isNotFound = (error: unknown): boolean => /^(?:ERR_)?MODULE_NOT_FOUND$/.test(String(codeOf(error)))
+
+function isCompiledModule(value: unknown): value is { readonly default: unknown } {
+  if (typeof value !== 'object' || value === null || !('default' in value)) return false
+  return '__esModule' in value || Object.keys(value).length === 1
+}
+
+/** Says where: esbuild's (through tsx) and V8's errors carry the place each in their own way. */
+function describe(path: string, error: unknown): Error {
+  if (!(error instanceof Error)) return hostError('CONFIG_THREW', path, String(error))
+  const clean = (text: string): string => text.replaceAll(/\?(?:milterhost-load|tsx-[\w-]+)=[^\s:'")]*/g, '')
+  const message = clean(error.message)
+  if (error.name === 'TransformError' || error instanceof SyntaxError) {
+    const transformed = /^(?:Transform failed with.*\n)?(.+?):(\d+):(\d+): (?:ERROR: )?(.+)$/m.exec(message)
+    if (transformed) {
+      const [, file, line, column, what] = transformed
+      return hostError('CONFIG_SYNTAX', `${file}:${line}:${Number(column) + 1}`, what!)
+    }
+    const place = /^(?:file:\/\/)?(\/.+?):(\d+)$/m.exec(clean(error.stack ?? ''))
+    return hostError('CONFIG_SYNTAX', place ? `${place[1]}:${place[2]}` : path, message)
+  }
+  if (isNotFound(error)) return hostError('CONFIG_IMPORT', path, message.replaceAll('file://', ''))
+  const frame = (error.stack ?? '')
+    .split('\n')
+    .map(line => /\(?(?:file:\/\/)?(\/[^()]+?:\d+:\d+)\)?$/.exec(clean(line))?.[1])
+    .find(place => place?.startsWith(`${dirname(path)}/`) && !place.includes('/node_modules/'))
+  return hostError('CONFIG_THREW', path, frame === undefined ? message : `${message} (${frame})`)
+}
