@@ -1,7 +1,7 @@
 // What interop tests import. Importing it also ties the clean-up to the end of the test file: whatever a test started through the
 // harness and did not stop itself is ended then, by its pid.
 
-import { afterAll } from 'vitest'
+import { afterAll, vi } from 'vitest'
 import { cleanUp } from './cleanup.ts'
 
 export { onCleanup } from './cleanup.ts'
@@ -18,4 +18,6 @@ export { type Sendmail, type SendmailOptions, startSendmail } from './sendmail.t
 export { type MailReplies, type Reply, type SmtpClient, smtp } from './smtp.ts'
 export { PATIENCE, sleep, until, within } from './wait.ts'
 
+// starting an MTA takes a second, or several beside a dozen other test files
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 })
 afterAll(cleanUp, 120_000)
