@@ -46,11 +46,11 @@ static Address parse_address(const char *text) {
   Address a;
   memset(&a, 0, sizeof a);
   if (strncmp(text, "inet:", 5) == 0) {
-    char host[64] = "127.0.0.1";
-    int port = 0;
-    if (sscanf(text + 5, "%d@%63s", &port, host) < 1 || port == 0) {
-      if (sscanf(text + 5, "%63[0-9.]:%d", host, &port) != 2) die("cannot read the address %s", text);
-    }
+    char host[64], rest;
+    int port;
+    if (sscanf(text + 5, "%d@%63[0-9.]%c", &port, host, &rest) != 2 &&
+        sscanf(text + 5, "%63[0-9.]:%d%c", host, &port, &rest) != 2)
+      die("cannot read the address %s", text);
     a.family = a.to.in.sin_family = AF_INET;
     a.to.in.sin_port = htons((uint16_t)port);
     a.length = sizeof a.to.in;

@@ -1,0 +1,21 @@
+/*
+ * Plugins for the bench, written with the public API only. Each does what a small real filter does at least: look at
+ * every recipient, keep a little state for the message, and stamp one header at the end. They wait for nothing, so what is
+ * measured is the host around them.
+ */
+import { definePlugin } from 'milterhost/plugin'
+
+export const stamp: ReturnType<typeof definePlugin> = definePlugin({
+  name: 'bench-stamp',
+  message: () => ({ recipients: 0 }),
+  setup() {
+    return {
+      rcpt(event) {
+        event.message.recipients++
+      },
+      end(event) {
+        event.edit.prependHeader('X-Bench', `${event.message.recipients} recipients`)
+      },
+    }
+  },
+})
