@@ -18,6 +18,20 @@ const table = {
   INTERRUPTED: (filter: string, stage: string, why: string): string =>
     `filter ${filter} was interrupted at ${stage}: ${why}`,
 
+  // External milters
+  MILTER_CONNECT: (filter: string, address: string, why: string): string =>
+    `filter ${filter} cannot be reached at ${address}: ${why}; is it running, and is this its socket?`,
+  MILTER_CONNECT_TIMEOUT: (filter: string, address: string, seconds: number): string =>
+    `filter ${filter} at ${address} was not connected and negotiated within ${seconds} s`,
+  MILTER_NEGOTIATION: (filter: string, what: string): string => `no agreement with filter ${filter}: ${what}`,
+  MILTER_WANTS_MORE: (filter: string, events: string): string =>
+    `filter ${filter} now wants ${events}, which it did not want when this SMTP connection began; the next connection has it`,
+  MILTER_CLOSED: (filter: string, stage: string, why?: string): string =>
+    `filter ${filter} closed its connection at ${stage}${why === undefined ? '' : `: ${why}`}`,
+  MILTER_PROTOCOL: (filter: string, stage: string, what: string): string =>
+    `filter ${filter} broke the milter protocol at ${stage}: ${what}`,
+  SOCKET_OPTION: (filter: string, what: string): string => `socket filter ${filter}: ${what}`,
+
   // Limits
   LIMIT_BODY: (limit: number): string => `a message body is larger than limits.body (${limit} bytes)`,
   LIMIT_HEADERS: (limit: number): string => `a message has more header fields than limits.headers (${limit})`,
@@ -61,6 +75,31 @@ const table = {
     `plugin ${plugin} needs ${events}, which this MTA does not send in this connection`,
   PLUGIN_ARGUMENT: (plugin: string, call: string, what: string): string => `plugin ${plugin} called ${call}: ${what}`,
   REPLY_INVALID: (call: string, what: string): string => `${call}: ${what}`,
+
+  // The MTA side: listening
+  LISTEN_IN_USE: (address: string): string =>
+    `cannot listen on ${address}: another program listens there; stop it or choose another address`,
+  LISTEN_DENIED: (address: string): string =>
+    `cannot listen on ${address}: permission denied; ports below 1024 and foreign directories need a privileged user`,
+  LISTEN_ADDRESS: (address: string, what: string): string =>
+    `cannot listen on ${address}: ${what}; choose an address of this machine`,
+  LISTEN_DIRECTORY: (address: string): string =>
+    `cannot listen on ${address}: its directory does not exist; create it, owned by the user that runs milterhost`,
+  LISTEN_FOREIGN: (path: string, what: string): string =>
+    `cannot listen on ${path}: ${what} is there and is left alone; remove it or choose another path`,
+  LISTEN_GROUP: (path: string, group: string): string =>
+    `cannot give the socket ${path} to the group ${group}: there is no such group, or the user that runs milterhost is not in it`,
+  LISTEN_FAILED: (address: string, what: string): string => `cannot listen on ${address}: ${what}`,
+
+  // The MTA side: connections
+  MTA_JUNK: (what: string): string => `a client that does not speak the milter protocol was disconnected: ${what}`,
+  MTA_HANDSHAKE: (seconds: number): string =>
+    `a client was disconnected that had not negotiated within ${seconds} s of connecting`,
+  MTA_IDLE: (seconds: number): string => `an MTA was disconnected that had sent nothing for ${seconds} s`,
+  MTA_STALLED: (seconds: number): string => `an MTA was disconnected that took none of an answer for ${seconds} s`,
+  MTA_PROTOCOL: (what: string): string => `an MTA broke the milter protocol: ${what}`,
+  MTA_INTERNAL: (stage: string, what: string): string =>
+    `a fault in milterhost itself at ${stage}, answered with a temporary failure; please report it: ${what}`,
 }
 
 export type ErrorCode = keyof typeof table

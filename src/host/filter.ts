@@ -100,6 +100,8 @@ export interface Filter {
   readonly headerRules: HeaderRules
   /** What it is known to want now; `null` while nobody knows (an external milter not yet met): then it is told everything. */
   needs(): Needs | null
+  /** Finds out in the background what the filter wants, once after the start; never rejects. Without it the first session does. */
+  learn?(signal: AbortSignal): Promise<void>
   open(context: FilterContext): FilterSession
   /** For `check`: makes sure that it could work now, and says how it was met. Throws with the reason. */
   probe(signal: AbortSignal): Promise<FilterReport>

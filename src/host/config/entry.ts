@@ -59,6 +59,8 @@ export interface FilterEnvironment {
   readonly clock: Clock
   readonly log: Logger
   readonly services: Services
+  /** Bytes of a replacement body, and edits, of one filter on one message. Default: those of `DEFAULT_LIMITS`. */
+  readonly limits?: { readonly body: number; readonly edits: number }
 }
 
 const MARK: unique symbol = Symbol.for('milterhost.entry') as never

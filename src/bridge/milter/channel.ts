@@ -1,0 +1,195 @@
+/**
+ * One stream to an external milter: bytes out, replies in, no socket.
+ *
+ * It cuts and decodes what arrives, keeps replies until they are asked for, and remembers the first thing that went wrong:
+ * from then on every use fails with it. It knows nothing of the order of commands; `socket-session.ts` and `content.ts` do. A
+ * `Transport` carries the bytes (`dial.ts`, or a test's own).
+ *
+ * PROGRESS is absorbed here: the wait it restarts in an MTA is bounded by the caller's signal anyway, and it means nothing
+ * else. A reply that nobody asked for is a fault, found by `quiet` before anything more is sent, because a milter
+ * that answers once too often would have its answers taken for those to later questions.
+ */
+import { type HostError, hostError } from '../../host/errors.ts'
+import { decodeReply, FrameDecoder, type FrameLimits, type Reply, replyLetter, replyName } from '../wire/index.ts'
+
+/** What carries the bytes of a channel. */
+export interface Transport {
+  /** False when it would rather have no more before it has called `drained`. */
+  write(bytes: Buffer): boolean
+  pause(): void
+  resume(): void
+  /** Sends the last bytes if that needs no waiting, and closes. */
+  end(bytes: Buffer): void
+  destroy(): void
+}
+
+interface Waiter<T> {
+  resolve(value: T): void
+  reject(error: HostError): void
+}
+
+/** Replies held unread before the milter is not listened to any more. */
+const MOST_QUEUED = 256
+const MOST_QUEUED_BYTES = 1024 * 1024
+
+export class Channel {
+  /** What the milter is being asked, for messages. */
+  stage = 'negotiation'
+  readonly #name: string
+  readonly #transport: Transport
+  readonly #decoder: FrameDecoder
+  readonly #queue: Reply[] = []
+  #queuedBytes = 0
+  #fault: HostError | null = null
+  /** The milter closed after whole packets: what it said before still counts. */
+  #ended = false
+  #reader: Waiter<Reply> | null = null
+  #writer: Waiter<void> | null = null
+
+  constructor(name: string, transport: Transport, limits: FrameLimits) {
+    this.#name = name
+    this.#transport = transport
+    this.#decoder = new FrameDecoder(limits)
+  }
+
+  /** Can take another command. */
+  get usable(): boolean {
+    return this.#fault === null && !this.#ended
+  }
+
+  /** Somebody waits for the milter. */
+  get busy(): boolean {
+    return this.#reader !== null || this.#writer !== null
+  }
+
+  /** A promise when the milter must catch up first. */
+  send(bytes: Buffer): void | Promise<void> {
+    this.quiet()
+    if (this.#ended) throw this.#close()
+    if (this.#transport.write(bytes)) return
+    if (this.#fault !== null) throw this.#fault
+    return new Promise((resolve, reject) => {
+      this.#writer = { resolve, reject }
+    })
+  }
+
+  /** Sends what is not answered and whose fate does not matter. */
+  post(bytes: Buffer): void {
+    if (this.usable) this.#transport.write(bytes)
+  }
+
+  /** The next reply. */
+  receive(): Reply | Promise<Reply> {
+    const reply = this.#queue.shift()
+    if (reply !== undefined) {
+      this.#listenAgain(reply)
+      return reply
+    }
+    if (this.#fault !== null) throw this.#fault
+    if (this.#ended) throw this.#close()
+    return new Promise((resolve, reject) => {
+      this.#reader = { resolve, reject }
+    })
+  }
+
+  /** Throws if something is wrong, or if the milter said what nobody asked for. */
+  quiet(): void {
+    const unasked = this.#queue[0]
+    if (unasked !== undefined) {
+      const what = `it sent ${replyName(replyLetter(unasked.kind))} although no reply was due`
+      this.fail(hostError('MILTER_PROTOCOL', this.#name, this.stage, what))
+    }
+    if (this.#fault !== null) throw this.#fault
+  }
+
+  /** Gives the connection up at once. */
+  fail(error: HostError): void {
+    if (this.#fault !== null) return
+    this.#fault = error
+    this.#transport.destroy()
+    this.#reader?.reject(error)
+    this.#writer?.reject(error)
+    this.#reader = null
+    this.#writer = null
+  }
+
+  /** Says these last bytes and closes. Nothing is waited for. */
+  leave(bytes: Buffer): void {
+    if (this.#fault !== null) return
+    this.#fault = hostError('MILTER_CLOSED', this.#name, this.stage)
+    if (this.busy) this.#transport.destroy()
+    else this.#transport.end(bytes)
+    this.#reader?.reject(this.#fault)
+    this.#writer?.reject(this.#fault)
+  }
+
+  /** From the transport: bytes, valid during the call only. */
+  received(chunk: Buffer): void {
+    if (this.#fault !== null) return
+    this.#decode(() => this.#decoder.push(chunk, this.#take))
+  }
+
+  /** From the transport: it takes more. */
+  drained(): void {
+    const writer = this.#writer
+    this.#writer = null
+    writer?.resolve()
+  }
+
+  /** From the transport: there is no connection any more. */
+  closed(error: Error | null): void {
+    if (this.#fault !== null || this.#ended) return
+    if (this.#decoder.buffered === 0 && !this.busy) this.#ended = true
+    else this.fail(hostError('MILTER_CLOSED', this.#name, this.stage, error?.message))
+  }
+
+  readonly #take = (letter: number, payload: Buffer): boolean => {
+    const reply = decodeReply(letter, payload, {
+      // Postfix breaks off over a payload where none belongs, so a milter that sends one works with no Postfix either.
+      report: ({ packet, bytes }) => {
+        throw hostError('MILTER_PROTOCOL', this.#name, this.stage, `${bytes} bytes too many in ${packet}`)
+      },
+    })
+    if (reply.kind === 'progress') return true
+    const reader = this.#reader
+    if (reader !== null) {
+      this.#reader = null
+      reader.resolve(owned(reply))
+      return true
+    }
+    this.#queue.push(owned(reply))
+    this.#queuedBytes += payload.length
+    const full = this.#queue.length >= MOST_QUEUED || this.#queuedBytes >= MOST_QUEUED_BYTES
+    if (full) this.#transport.pause()
+    return !full
+  }
+
+  #listenAgain(taken: Reply): void {
+    if (taken.kind === 'replace-body') this.#queuedBytes -= taken.chunk.length
+    if (this.#queue.length > 0) return
+    this.#queuedBytes = 0
+    if (!this.#decoder.paused) return
+    this.#decode(() => this.#decoder.resume(this.#take))
+    if (!this.#decoder.paused) this.#transport.resume()
+  }
+
+  #decode(run: () => void): void {
+    try {
+      run()
+    } catch (error) {
+      const known = error as HostError & { readonly code: string }
+      this.fail(
+        known.code === 'MILTER_PROTOCOL' ? known : hostError('MILTER_PROTOCOL', this.#name, this.stage, known.message),
+      )
+    }
+  }
+
+  #close(): HostError {
+    this.fail(hostError('MILTER_CLOSED', this.#name, this.stage))
+    return this.#fault!
+  }
+}
+
+/** A chunk is a view of a buffer that is used again; the reply may be read later. */
+const owned = (reply: Reply): Reply =>
+  reply.kind === 'replace-body' ? { kind: 'replace-body', chunk: Buffer.from(reply.chunk) } : reply

@@ -1,0 +1,211 @@
+/**
+ * The content phase with one external milter: DATA where it was not told yet, header fields, end of headers, body, end of
+ * message, and its edits until the verdict.
+ *
+ * A state machine without I/O: `advance` writes what may be sent now and says what is missing to go on; `piece` and `reply`
+ * bring it. Today one reply is awaited for each packet that has one; a milter known to bear more could be given more here
+ * and nowhere else. `converse` runs it over a channel.
+ *
+ * libmilter never answers a command out of order, so the order here is the law: D only before T, N and E, nothing after an
+ * answer that ends the message.
+ */
+import { hostError } from '../../host/errors.ts'
+import type { MaybePromise } from '../../host/filter.ts'
+import type { Macros } from '../../host/macros.ts'
+import type { Body, MessageSnapshot } from '../../host/message/snapshot.ts'
+import { CONTINUE, type Verdict } from '../../host/verdict.ts'
+import { bodyChunkSize, headerToWire, neededAction, PacketWriter, type Reply, writeCommand } from '../wire/index.ts'
+import type { Channel } from './channel.ts'
+import type { EditCollector } from './edit-collector.ts'
+import type { MacroChoice } from './macro-choice.ts'
+import { type Place, verdictOf } from './reply-verdict.ts'
+import { stageOnWire, type Terms } from './terms.ts'
+
+export interface ContentOptions {
+  readonly filter: string
+  readonly terms: Terms
+  readonly message: MessageSnapshot
+  readonly macros: Macros
+  readonly choice: MacroChoice
+  readonly edits: EditCollector
+  /** The milter wants DATA and was not told: an MTA before version 4 has none. */
+  readonly dataOwed: boolean
+  refused(detail: string): void
+}
+
+/** What is missing: a reply, a piece of the body, room to send what was written; or nothing ever again. */
+export type Want = 'reply' | 'piece' | 'room' | 'done'
+
+/** Written but not sent before it is sent at the latest. */
+const ENOUGH = 64 * 1024
+
+export class ContentMachine {
+  /** The answer, once `advance` says `done`. */
+  verdict: Verdict = CONTINUE
+  readonly #options: ContentOptions
+  #next: Place | 'nothing' = 'data'
+  #header = 0
+  #awaited: Place | null = null
+
+  constructor(options: ContentOptions) {
+    this.#options = options
+  }
+
+  /** What the milter is being asked. */
+  get place(): Place {
+    return this.#awaited ?? (this.#next === 'nothing' ? 'eom' : this.#next)
+  }
+
+  advance(writer: PacketWriter): Want {
+    const { terms, message, dataOwed } = this.#options
+    for (;;) {
+      if (this.#awaited !== null) return 'reply'
+      if (writer.length >= ENOUGH) return 'room'
+      switch (this.#next) {
+        case 'data':
+          this.#next = 'header'
+          if (dataOwed) this.#plain(writer, 'data')
+          break
+        case 'header': {
+          const field = terms.wants('header') ? message.headers[this.#header++] : undefined
+          if (field === undefined) this.#next = 'eoh'
+          else {
+            const value = headerToWire(field.value, terms.leadingSpace)
+            writeCommand(writer, { kind: 'header', name: field.name, value })
+            this.#await('header')
+          }
+          break
+        }
+        case 'eoh':
+          this.#next = 'body'
+          if (terms.wants('eoh')) this.#plain(writer, 'eoh')
+          break
+        case 'body':
+          if (terms.wants('body')) return 'piece'
+          this.#next = 'eom'
+          break
+        case 'eom':
+          this.#next = 'nothing'
+          this.#macros(writer, 'eom')
+          writeCommand(writer, { kind: 'eom', chunk: NO_BYTES })
+          this.#awaited = 'eom'
+          break
+        default:
+          return 'done'
+      }
+    }
+  }
+
+  /** The piece that `advance` wanted; `null` behind the last. */
+  piece(chunk: Buffer | null, writer: PacketWriter): void {
+    if (chunk === null) this.#next = 'eom'
+    else if (chunk.length > 0) {
+      writeCommand(writer, { kind: 'body', chunk })
+      this.#await('body')
+    }
+  }
+
+  /** The reply that `advance` wanted. A promise when an edit must be stored first. */
+  reply(reply: Reply): void | Promise<void> {
+    const { filter, terms, edits, refused } = this.#options
+    const place = this.#awaited!
+    if (neededAction(reply.kind) !== 0 && place === 'eom') return edits.take(reply)
+    this.#awaited = null
+    if (place === 'body' && reply.kind === 'skip') {
+      if (!terms.maySkip) throw hostError('MILTER_PROTOCOL', filter, place, 'SKIP was not negotiated')
+      this.#next = 'eom'
+      return
+    }
+    this.verdict = verdictOf(reply, filter, place, refused)
+    if (this.verdict.kind !== 'continue') this.#next = 'nothing'
+  }
+
+  #plain(writer: PacketWriter, kind: 'data' | 'eoh'): void {
+    this.#macros(writer, kind)
+    writeCommand(writer, { kind })
+    this.#await(kind)
+  }
+
+  #macros(writer: PacketWriter, stage: 'data' | 'eoh' | 'eom'): void {
+    const { choice, macros, terms } = this.#options
+    const chosen = choice.of(stage, macros, terms)
+    if (chosen.length > 0) writeCommand(writer, { kind: 'macros', for: stageOnWire[stage].letter, macros: chosen })
+  }
+
+  #await(place: 'data' | 'header' | 'eoh' | 'body'): void {
+    if (this.#options.terms.answers(place)) this.#awaited = place
+  }
+}
+
+const NO_BYTES = Buffer.alloc(0)
+
+/** Runs a machine over a channel to its end. Rejects with what went wrong; then the channel is not to be used again. */
+export async function converse(channel: Channel, machine: ContentMachine, body: Body): Promise<Verdict> {
+  const writer = new PacketWriter()
+  const pieces = piecesOf(body)
+  try {
+    for (;;) {
+      const want = machine.advance(writer)
+      channel.stage = machine.place
+      if (want === 'piece') {
+        const piece = pieces.next()
+        machine.piece(piece instanceof Promise ? await piece : piece, writer)
+        continue
+      }
+      if (writer.length > 0) {
+        const room = channel.send(writer.take())
+        if (room !== undefined) await room
+      }
+      if (want === 'done') {
+        channel.quiet()
+        return machine.verdict
+      }
+      if (want === 'room') continue
+      const reply = channel.receive()
+      const stored = machine.reply(reply instanceof Promise ? await reply : reply)
+      if (stored !== undefined) await stored
+    }
+  } finally {
+    await pieces.close()
+  }
+}
+
+interface Pieces {
+  next(): MaybePromise<Buffer | null>
+  close(): MaybePromise<void>
+}
+
+/** The body in pieces that every milter takes, whatever the pieces of the store are. */
+function piecesOf(body: Body): Pieces {
+  const chunks = body.chunks()
+  if (Symbol.asyncIterator in chunks) return asyncPieces(chunks[Symbol.asyncIterator]())
+  const iterator = chunks[Symbol.iterator]()
+  return {
+    next() {
+      const { done, value } = iterator.next()
+      return done === true ? null : fitting(value)
+    },
+    close() {
+      iterator.return?.()
+    },
+  }
+}
+
+function asyncPieces(iterator: AsyncIterator<Buffer>): Pieces {
+  return {
+    async next() {
+      const { done, value } = await iterator.next()
+      return done === true ? null : fitting(value)
+    },
+    async close() {
+      await iterator.return?.()
+    },
+  }
+}
+
+/** A store that gave longer pieces would have libmilter drop the connection in the middle of a message. */
+function fitting(piece: Buffer): Buffer {
+  if (piece.length > bodyChunkSize)
+    throw new RangeError(`a body piece of ${piece.length} bytes, ${bodyChunkSize} is the most`)
+  return piece
+}

@@ -1,0 +1,119 @@
+/**
+ * `socket(…)`: an external milter as an entry of the configuration.
+ *
+ * Only a description; nothing is opened before `create`, and `create` opens nothing either. It checks the options that
+ * sockets have beside the common ones and finds all mistakes at once.
+ */
+import { type EntryOptions, type FilterEntry, filterEntry } from '../../host/config/entry.ts'
+import { shown, suggestion } from '../../host/config/problem.ts'
+import { DEFAULT_LIMITS } from '../../host/config/settings.ts'
+import { hostError } from '../../host/errors.ts'
+import { MACRO_STAGES } from '../../host/macros.ts'
+import { parseSocketAddress, type SocketAddress } from '../wire/index.ts'
+import { MacroChoice, type MacroOption, type MacroOptions } from './macro-choice.ts'
+import { SocketFilter } from './socket-filter.ts'
+
+/** What a socket entry takes. */
+export interface SocketOptions extends EntryOptions {
+  /**
+   * The milter protocol version to offer. Lower it for a milter that closes the connection over a newer one.
+   * @default 6
+   */
+  readonly version?: 2 | 3 | 4 | 6
+  /**
+   * Macros beyond those the milter asks for, by stage: names, or an object of name and value, where `true` sends the MTA's own value.
+   * The MTA is asked for the named ones; a value given here wins over the MTA's.
+   * @example { mail: ['auth_ssf'], connect: { if_addr: '192.0.2.1', client_port: true } }
+   */
+  readonly macros?: MacroOptions
+  /**
+   * How the milter counts headers when it changes, removes or inserts them. Milters written for Sendmail, nearly all, remove
+   * the first, second and third; `postfix` is for one that removes the first three times.
+   * @default 'sendmail'
+   */
+  readonly headerIndex?: 'sendmail' | 'postfix'
+}
+
+const VERSIONS = [2, 3, 4, 6]
+const HEADER_RULES = ['sendmail', 'postfix']
+
+/**
+ * An external milter, reached at `inet:PORT@HOST`, `inet:HOST:PORT` or `unix:/path`.
+ * @example socket('opendkim', 'unix:/run/opendkim/opendkim.sock', { onFailure: 'tempfail', timeouts: { end: '2m' } })
+ */
+export function socket(name: string, address: string, options: SocketOptions = {}): FilterEntry {
+  return filterEntry({
+    kind: 'socket',
+    defaultName: name,
+    options,
+    ownOptions: ['version', 'macros', 'headerIndex'],
+    describe: String(address),
+    create({ policy, clock, log, limits = DEFAULT_LIMITS }) {
+      const problems: string[] = []
+      const where = addressOf(address, problems)
+      checkOptions(options, problems)
+      if (where === null || problems.length > 0) throw hostError('SOCKET_OPTION', policy.name, problems.join('; '))
+      return new SocketFilter({
+        name: policy.name,
+        address: where,
+        version: options.version ?? 6,
+        headerRules: options.headerIndex ?? 'sendmail',
+        choice: new MacroChoice(options.macros),
+        connectTimeout: policy.timeouts.connect,
+        limits,
+        clock,
+        log,
+      })
+    },
+  })
+}
+
+function addressOf(address: unknown, problems: string[]): SocketAddress | null {
+  try {
+    if (typeof address === 'string') return parseSocketAddress(address)
+    problems.push(`the address must be a string such as "unix:/run/milter.sock", not ${shown(address)}`)
+  } catch (error) {
+    problems.push((error as Error).message)
+  }
+  return null
+}
+
+function checkOptions({ version, headerIndex, macros }: SocketOptions, problems: string[]): void {
+  if (version !== undefined && !VERSIONS.includes(version)) {
+    problems.push(`version must be one of ${VERSIONS.join(', ')}, not ${shown(version)}`)
+  }
+  if (headerIndex !== undefined && !HEADER_RULES.includes(headerIndex)) {
+    const hint = suggestion(String(headerIndex), HEADER_RULES)
+    problems.push(`headerIndex must be "sendmail" or "postfix", not ${shown(headerIndex)}${hint}`)
+  }
+  if (macros === undefined) return
+  if (typeof macros !== 'object' || macros === null || Array.isArray(macros)) {
+    problems.push(`macros must be an object with a stage for each key, not ${shown(macros)}`)
+    return
+  }
+  for (const [stage, option] of Object.entries(macros as Record<string, MacroOption | undefined>)) {
+    if (!(MACRO_STAGES as readonly string[]).includes(stage)) {
+      const hint = suggestion(stage, MACRO_STAGES) || `; stages are ${MACRO_STAGES.join(', ')}`
+      problems.push(`macros.${stage} is not a stage${hint}`)
+    } else problems.push(...macroProblems(`macros.${stage}`, option))
+  }
+}
+
+function macroProblems(at: string, option: unknown): string[] {
+  if (Array.isArray(option)) return option.flatMap(name => nameProblems(at, name))
+  if (typeof option !== 'object' || option === null) {
+    return [`${at} must be a list of names or an object of names and values, not ${shown(option)}`]
+  }
+  return Object.entries(option).flatMap(([name, value]) => {
+    const problems = nameProblems(at, name)
+    if (value !== true && typeof value !== 'string') {
+      problems.push(`${at}.${name} must be a string or true, not ${shown(value)}`)
+    } else if (typeof value === 'string' && value.includes('\0')) problems.push(`${at}.${name} holds a NUL`)
+    return problems
+  })
+}
+
+const nameProblems = (at: string, name: unknown): string[] =>
+  typeof name === 'string' && /^(\{[\w.]+\}|[\w.]+)$/.test(name)
+    ? []
+    : [`${at}: ${shown(name)} is not a macro name such as "auth_type" or "i"`]
