@@ -1,0 +1,176 @@
+/**
+ * Where MTAs connect: one or several TCP and UNIX sockets, and the connections that came by them.
+ *
+ * All addresses are bound or none. Nothing here is module state: the daemon makes a listener with what it needs and ends
+ * it by `drain` or `close`. A read buffer shared by all connections would save a tenth of the processor's time, but Node
+ * 24 lets only an outgoing socket have one (`onread`), so accepted ones read the ordinary way.
+ */
+import { createServer, isIPv6, type ListenOptions, type Server, type Socket } from 'node:net'
+import type { ListenAddress } from '../../host/config/settings.ts'
+import type { MtaKind } from '../../host/mta.ts'
+import type { Logger } from '../../host/observe/logger.ts'
+import type { Clock } from '../../host/time/clock.ts'
+import { defaultMaxFrame, parseSocketAddress, type SocketAddress } from '../wire/index.ts'
+import { Complaints } from './complaints.ts'
+import { Connection, type ConnectionOptions, DEFAULT_DEADLINES, type Deadlines } from './connection.ts'
+import { listenError } from './listen-error.ts'
+import type { SessionSource } from './source.ts'
+import { clearPlace, place, temporaryName } from './unix-socket.ts'
+
+export interface ListenerOptions {
+  readonly source: SessionSource
+  readonly clock: Clock
+  readonly log: Logger
+  /** Set when the postmaster says which MTA it is; else it is recognised. */
+  readonly mta?: MtaKind | null
+  readonly deadlines?: Partial<Deadlines>
+  /** Greatest length of a packet from an MTA, in bytes. */
+  readonly maxFrame?: number
+}
+
+export interface Listener {
+  /** As bound: a port 0 is replaced by the one that was free. */
+  readonly addresses: readonly SocketAddress[]
+  /** Connections now open. */
+  readonly connections: number
+  /** Ends at once: running messages are aborted, connections cut. */
+  close(): Promise<void>
+  /**
+   * Takes no new connection and no new message (421 at MAIL), waits for the running ones, and after so many
+   * milliseconds ends what is left with a spoken temporary failure. Resolves when all is closed.
+   */
+  drain(milliseconds: number): Promise<void>
+}
+
+interface Bound {
+  readonly server: Server
+  readonly address: SocketAddress
+  readonly remove: () => void
+}
+
+/** What is left for an answer to reach the MTA once its message was interrupted. */
+const lastWords = 1_000
+
+/** Throws a coded error that names the address and says what to do. */
+export async function listen(addresses: readonly ListenAddress[], options: ListenerOptions): Promise<Listener> {
+  const connections = new Set<Connection>()
+  const complaints = new Complaints(options.log, options.clock)
+  const accept = acceptInto(connections, options, complaints)
+  const bound: Bound[] = []
+  try {
+    for (const address of addresses) bound.push(await bind(address, accept, complaints))
+  } catch (error) {
+    for (const each of bound) await stop(each)
+    throw error
+  }
+  return new OpenListener(bound, connections, options.clock)
+}
+
+class OpenListener implements Listener {
+  readonly addresses: readonly SocketAddress[]
+  readonly #connections: Set<Connection>
+  readonly #clock: Clock
+  readonly #stopping: () => Promise<void>
+  #stopped: Promise<void> | null = null
+
+  constructor(bound: readonly Bound[], connections: Set<Connection>, clock: Clock) {
+    this.addresses = bound.map(({ address }) => address)
+    this.#connections = connections
+    this.#clock = clock
+    this.#stopping = async () => {
+      await Promise.all(bound.map(stop))
+    }
+  }
+
+  get connections(): number {
+    return this.#connections.size
+  }
+
+  async close(): Promise<void> {
+    this.#stopped ??= this.#stopping()
+    for (const connection of this.#connections) connection.destroy()
+    await this.#stopped
+  }
+
+  async drain(milliseconds: number): Promise<void> {
+    this.#stopped ??= this.#stopping()
+    for (const connection of this.#connections) connection.drain()
+    const cancels = [
+      this.#clock.after(milliseconds, () => this.#each(connection => connection.interrupt())),
+      this.#clock.after(milliseconds + lastWords, () => this.#each(connection => connection.destroy())),
+    ]
+    await this.#stopped
+    for (const cancel of cancels) cancel()
+  }
+
+  #each(act: (connection: Connection) => void): void {
+    for (const connection of [...this.#connections]) act(connection)
+  }
+}
+
+function acceptInto(
+  connections: Set<Connection>,
+  options: ListenerOptions,
+  complaints: Complaints,
+): (socket: Socket) => void {
+  const { source, clock, mta = null, maxFrame = defaultMaxFrame } = options
+  const shared: ConnectionOptions = {
+    source,
+    clock,
+    mta,
+    maxFrame,
+    complaints,
+    deadlines: { ...DEFAULT_DEADLINES, ...options.deadlines },
+  }
+  return socket => {
+    const connection = new Connection(socket, shared)
+    connections.add(connection)
+    socket.once('close', () => connections.delete(connection))
+  }
+}
+
+async function bind(
+  listenAddress: ListenAddress,
+  accept: (socket: Socket) => void,
+  complaints: Complaints,
+): Promise<Bound> {
+  const address = parseSocketAddress(listenAddress.address, 'listen')
+  const server = createServer({ noDelay: true, keepAlive: true }, accept)
+  const troubled = (error: Error): void => complaints.tell(listenError(listenAddress.address, error), {})
+  try {
+    if (address.kind === 'unix') {
+      await clearPlace(address.path)
+      const temporary = temporaryName(address.path)
+      await started(server, { path: temporary }, troubled)
+      return { server, address, remove: place(temporary, address.path, listenAddress) }
+    }
+    const { host, port, family } = address
+    await started(server, { host, port, ipv6Only: family === 6 || isIPv6(host) }, troubled)
+    const actual = server.address()
+    return {
+      server,
+      address: { ...address, port: typeof actual === 'object' && actual !== null ? actual.port : port },
+      remove() {},
+    }
+  } catch (error) {
+    server.close()
+    throw listenError(listenAddress.address, error)
+  }
+}
+
+function started(server: Server, where: ListenOptions, troubled: (error: Error) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(where, () => {
+      server.off('error', reject)
+      server.on('error', troubled)
+      resolve()
+    })
+  })
+}
+
+/** Resolves when the last connection is gone. */
+function stop({ server, remove }: Bound): Promise<void> {
+  remove()
+  return new Promise(resolve => server.close(() => resolve()))
+}
