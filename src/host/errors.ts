@@ -58,7 +58,6 @@ const table = {
   FILTER_NOT_CREATED: (filter: string, what: string): string => `filter ${filter} could not be set up: ${what}`,
 
   // The daemon
-  LISTEN_FAILED: (address: string, what: string): string => `cannot listen on ${address}: ${what}`,
   UNCAUGHT: (what: string): string => `an error escaped from a plugin or a library; serving goes on: ${what}`,
 
   // Plugins

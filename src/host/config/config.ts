@@ -26,7 +26,7 @@ export interface Config {
   readonly budget?: {
     /** An answer before the end of the message. @default what the MTA bears: 25s for Postfix, 8s for Sendmail */
     readonly command?: Duration
-    /** The answer to the whole message. @default '4m50s' */
+    /** The answer to the whole message. @default '4m' */
     readonly end?: Duration
   }
   /** What goes beyond is refused with a reply that says so. */
@@ -46,7 +46,7 @@ export interface Config {
   }
   /** Where bodies are kept while filters look at them. */
   readonly spool?: {
-    /** A private folder is made in it; nothing in it outlives the daemon. @default '/var/tmp' */
+    /** A folder for this alone, made when it is missing; nothing in it outlives the daemon. @default '/var/tmp/milterhost-UID' */
     readonly directory?: string
     /** A body up to this size stays in memory. @default '256KiB' */
     readonly memory?: Size

@@ -86,7 +86,8 @@ export interface ParsedEntryOptions {
 }
 
 export const DEFAULT_LISTEN: string = 'inet:10025@127.0.0.1'
-export const DEFAULT_SPOOL_DIRECTORY: string = '/var/tmp'
+/** On disk, unlike /tmp on many systems; each user has a folder of its own, since others may not enter it. */
+export const DEFAULT_SPOOL_DIRECTORY: string = `/var/tmp/milterhost-${process.getuid?.() ?? 0}`
 export const DEFAULT_SPOOL_MEMORY: number = 256 * 1024
 export const DEFAULT_SOCKET_MODE: number = 0o660
 

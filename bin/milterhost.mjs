@@ -1,0 +1,13 @@
+#!/usr/bin/env node
+// Plain JavaScript that an old Node can read too: it says what it needs before anything newer is loaded.
+import { existsSync } from 'node:fs'
+
+const major = Number(process.versions.node.split('.')[0])
+if (major < 24) {
+  console.error(`milterhost needs Node 24 or newer; this is Node ${process.versions.node} (${process.execPath}).`)
+  process.exit(2)
+}
+
+const built = new URL('../dist/cli/main.js', import.meta.url)
+const { main } = await import(existsSync(built) ? built.href : new URL('../src/cli/main.ts', import.meta.url).href)
+process.exit(await main(process.argv.slice(2)))

@@ -1,0 +1,36 @@
+/**
+ * Finds, executes and validates the configuration for the commands; without one, the shipped default.
+ */
+import { join } from 'node:path'
+import { parseSocketAddress } from '../bridge/wire/index.ts'
+import { installation } from '../host/config/installation.ts'
+import { ConfigLoader } from '../host/config/loader.ts'
+import { locateConfig, SYSTEM_FOLDER } from '../host/config/locate.ts'
+import { type Configuration, validateConfig } from '../host/config/validate.ts'
+
+export interface LoadedConfiguration {
+  /** `null` for the shipped default. */
+  readonly file: string | null
+  readonly configuration: Configuration
+}
+
+export class ConfigurationSource {
+  readonly #named: string | undefined
+  readonly #installation = installation()
+  readonly #loader = new ConfigLoader(this.#installation)
+
+  /** `named` is what `--config` says. */
+  constructor(named: string | undefined) {
+    this.#named = named
+  }
+
+  /** Looks, executes and validates anew at each call. Throws a coded error. */
+  async load(): Promise<LoadedConfiguration> {
+    const file = locateConfig(this.#named, [process.cwd(), SYSTEM_FOLDER])
+    const { root, checkout } = this.#installation
+    const path = file ?? join(root, checkout ? 'src/defaults/config.ts' : 'dist/defaults/config.js')
+    const raw = await this.#loader.load(path)
+    const name = file ?? 'the default configuration'
+    return { file, configuration: validateConfig(raw, name, address => void parseSocketAddress(address, 'listen')) }
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * The command `milterhost`: reads the command line, runs one command, ends with its exit code.
+ *
+ * Errors with a code are for the postmaster and printed without a stack; others are bugs and keep it.
+ */
+import { Command, CommanderError } from 'commander'
+import { installation } from '../host/config/installation.ts'
+import { complain, EXIT, EXIT_HELP, type ExitCode } from './console.ts'
+import { runCommand } from './run.ts'
+
+// Node opens its debugger on SIGUSR1 unless somebody listens to it: a port that runs any code is no place for a mail filter.
+process.on('SIGUSR1', () => {})
+
+export async function main(argv: readonly string[]): Promise<ExitCode> {
+  let code: ExitCode = EXIT.ok
+  const done = (result: ExitCode): void => {
+    code = result
+  }
+  const program = new Command('milterhost')
+    .description('One milter to Postfix and Sendmail, many filters behind it in one ordered chain')
+    .version(installation().version, '-V, --version')
+    .addCommand(runCommand(done))
+    .addHelpText('after', EXIT_HELP)
+    .showHelpAfterError('(add --help for what there is)')
+  for (const command of [program, ...program.commands])
+    command.exitOverride().configureOutput({ writeErr: text => complain(text.trimEnd()) })
+  try {
+    await program.parseAsync(argv, { from: 'user' })
+    return code
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
+    const { code, message, stack } = error as {
+      readonly code?: string
+      readonly message: string
+      readonly stack?: string
+    }
+    if (code === undefined) {
+      complain(`milterhost: ${stack ?? message}`)
+      return EXIT.failed
+    }
+    complain(`milterhost: ${message}`)
+    return /^CONFIG_|^FILTER_NOT_CREATED$/.test(code) ? EXIT.usage : EXIT.failed
+  }
+}
+
+if (import.meta.main) process.exit(await main(process.argv.slice(2)))

@@ -1,0 +1,134 @@
+/**
+ * `milterhost run`: the daemon in the foreground, its log on standard error, its signals.
+ *
+ * SIGHUP reloads, SIGTERM and SIGINT drain and end within 30 seconds, a second one ends at once. An error that escapes from a
+ * plugin is logged and serving goes on: ending would cut every message in work, of the other filters too.
+ */
+import { Command, Option } from 'commander'
+import { formatSocketAddress } from '../bridge/wire/index.ts'
+import { type Daemon, startDaemon } from '../daemon.ts'
+import { hostError } from '../host/errors.ts'
+import { logEvents } from '../host/observe/log.ts'
+import { chooseFormat, createLog, type LevelledLogger, type LogFormat } from '../host/observe/output.ts'
+import { systemDns } from '../host/plugin/dns.ts'
+import { MetricsRegistry } from '../host/plugin/metrics.ts'
+import { systemClock } from '../host/time/clock.ts'
+import { ConfigurationSource } from './configuration.ts'
+import { complain, EXIT, EXIT_HELP, type ExitCode, print, printJson } from './console.ts'
+import { mtaLines, mtaText } from './mta-lines.ts'
+
+const DRAIN = 25_000
+
+interface RunOptions {
+  readonly config?: string
+  readonly logFormat?: LogFormat
+  readonly json?: true
+}
+
+export const runCommand = (done: (code: ExitCode) => void): Command =>
+  new Command('run')
+    .description('run the filters for an MTA, in the foreground')
+    .option('-c, --config <file>', 'configuration file, or the folder it lies in')
+    .addOption(new Option('--log-format <format>', 'instead of log.format').choices(['text', 'json', 'journald']))
+    .option('--json', 'print where it listens as JSON')
+    .addHelpText(
+      'after',
+      `
+Signals: SIGHUP reads the configuration again; SIGTERM and SIGINT finish running messages and end within 30 s,
+a second one ends at once.
+
+Examples:
+  milterhost run
+  milterhost run --config /etc/milterhost/milterhost.config.ts
+${EXIT_HELP}`,
+    )
+    .action(async (options: RunOptions) => done(await run(options)))
+
+async function run(options: RunOptions): Promise<ExitCode> {
+  const source = new ConfigurationSource(options.config)
+  const first = await source.load()
+  const { level, format } = first.configuration.settings.log
+  const log = createLog({
+    level,
+    format: options.logFormat ?? chooseFormat(format, process.stderr.isTTY ?? false, process.env),
+    write: line => complain(line.slice(0, -1)),
+  })
+  keepServing(log)
+  if (first.file === null) log.info({}, 'no milterhost.config file found: using the default configuration')
+  else log.info({ file: first.file }, 'configuration read')
+  let loaded: typeof first | null = first
+  const daemon = await startDaemon({
+    clock: systemClock,
+    log,
+    services: { dns: systemDns(), metrics: new MetricsRegistry() },
+    observe: logEvents(log, systemClock),
+    load: async () => {
+      const { configuration } = loaded ?? (await source.load())
+      loaded = null
+      return configuration
+    },
+    onConfigured: ({ settings }) => log.setLevel(settings.log.level),
+  })
+  announce(daemon, log, options.json === true)
+  await untilSignalled(daemon, log)
+  return EXIT.ok
+}
+
+function announce(daemon: Daemon, log: LevelledLogger, json: boolean): void {
+  const addresses = daemon.addresses.map(address => formatSocketAddress(address, 'sendmail'))
+  const filters = daemon.configuration.entries.filter(({ policy }) => policy.enabled).map(({ policy }) => policy.name)
+  if (json) {
+    printJson({
+      pid: process.pid,
+      listen: daemon.addresses.map((at, i) => ({ address: addresses[i], ...mtaLines(at) })),
+    })
+  } else {
+    for (const address of daemon.addresses) print(`${mtaText(address)}\n`)
+    print(`milterhost ${process.pid} listens on ${addresses.join(', ')}`)
+  }
+  log.info({ pid: process.pid, listen: addresses, filters }, 'ready')
+}
+
+function keepServing(log: LevelledLogger): void {
+  const tell = (error: unknown): void => {
+    const what = error instanceof Error ? error.message : String(error)
+    const { code, message } = hostError('UNCAUGHT', what)
+    log.error({ code, error }, message)
+  }
+  process.on('uncaughtException', tell)
+  process.on('unhandledRejection', tell)
+}
+
+/** Resolves when the daemon has ended. */
+function untilSignalled(daemon: Daemon, log: LevelledLogger): Promise<void> {
+  return new Promise(resolve => {
+    let ending = false
+    const end = (signal: NodeJS.Signals): void => {
+      if (ending) {
+        log.warn({ signal }, 'ending at once')
+        daemon.close().finally(resolve)
+        return
+      }
+      ending = true
+      log.info({ signal, sessions: daemon.sessions }, 'ending when the running messages are done')
+      daemon
+        .drain(DRAIN)
+        .then(
+          () => log.info({}, 'ended'),
+          error => log.error({ error }, 'did not end cleanly'),
+        )
+        .finally(resolve)
+    }
+    process.on('SIGTERM', end)
+    process.on('SIGINT', end)
+    process.on('SIGHUP', () => {
+      daemon.reload().then(
+        () => log.info({ listen: daemon.addresses.map(at => formatSocketAddress(at, 'sendmail')) }, 'reloaded'),
+        error => {
+          const { code, message } = error as { readonly code?: string; readonly message: string }
+          log.error({ code }, `configuration not reloaded, the old one goes on serving: ${message}`)
+        },
+      )
+    })
+  })
+}

@@ -1,0 +1,142 @@
+/**
+ * The composition root: joins listeners, the running generation and what stands around them.
+ *
+ * What holds: a configuration is validated and its filters made before anything changes; then it is swapped whole, and sessions
+ * keep the generation they began with. A bad new configuration leaves the old one serving. Everything hangs from
+ * the object made here; there is no state in modules. `cli/run.ts` makes one a process, tests as many as they like.
+ */
+import type { OpenedSession } from './bridge/mta/index.ts'
+import type { SocketAddress } from './bridge/wire/index.ts'
+import { Generation, type Surroundings } from './daemon/generation.ts'
+import { Listeners } from './daemon/listeners.ts'
+import type { Configuration } from './host/config/validate.ts'
+import type { AbortReason } from './host/filter.ts'
+
+export interface DaemonOptions extends Surroundings {
+  /** Reads and validates the configuration anew; rejects with a coded error that says all that is wrong. */
+  load(): Promise<Configuration>
+  /** Called once a new configuration has been read and before it serves. */
+  onConfigured?(configuration: Configuration): void
+}
+
+export interface Daemon {
+  /** As bound: a port 0 is replaced by the one that was free. */
+  readonly addresses: readonly SocketAddress[]
+  readonly configuration: Configuration
+  /** SMTP connections now open. */
+  readonly sessions: number
+  /** Rejects with what was wrong, and then nothing has changed. One at a time: a second call waits for the first. */
+  reload(): Promise<void>
+  /** Takes nothing new, gives what runs so many milliseconds, answers the rest with a spoken 451, and ends. */
+  drain(milliseconds: number): Promise<void>
+  /** Ends at once. */
+  close(): Promise<void>
+}
+
+/** What connections of an address that a reload gave up may still take. */
+const RELOAD_DRAIN = 300_000
+
+/** Resolves when it serves. Rejects, with nothing left open, when the configuration is bad or an address cannot be bound. */
+export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
+  const daemon = new RunningDaemon(options)
+  await daemon.reload()
+  return daemon
+}
+
+class RunningDaemon implements Daemon {
+  readonly #options: DaemonOptions
+  readonly #listeners: Listeners
+  readonly #generations = new Set<Generation>()
+  readonly #ending = new AbortController()
+  /** Begins every session id, so that ids stay unique over restarts. */
+  readonly #epoch: string
+  #current: Generation | null = null
+  #count = 0
+  #refusing = false
+  #reloading: Promise<void> = Promise.resolve()
+
+  constructor(options: DaemonOptions) {
+    this.#options = options
+    this.#epoch = options.clock.now().toString(36)
+    const { clock, log } = options
+    this.#listeners = new Listeners({ clock, log, source: { open: () => this.#open() } })
+  }
+
+  get addresses(): readonly SocketAddress[] {
+    return this.#listeners.addresses
+  }
+
+  get configuration(): Configuration {
+    return this.#current!.configuration
+  }
+
+  get sessions(): number {
+    let sum = 0
+    for (const generation of this.#generations) sum += generation.sessions.size
+    return sum
+  }
+
+  reload(): Promise<void> {
+    const next = this.#reloading.then(() => this.#swap())
+    this.#reloading = next.catch(() => {})
+    return next
+  }
+
+  async drain(milliseconds: number): Promise<void> {
+    this.#refusing = true
+    await this.#listeners.drain(milliseconds)
+    await this.#end()
+  }
+
+  async close(): Promise<void> {
+    this.#refusing = true
+    const reason: AbortReason = { kind: 'shutdown', detail: 'milterhost is ending' }
+    for (const generation of this.#generations) for (const session of generation.sessions) session.interrupt(reason)
+    await this.#listeners.close()
+    await this.#end()
+  }
+
+  async #swap(): Promise<void> {
+    const configuration = await this.#options.load()
+    if (this.#refusing) return
+    const next = await Generation.create(configuration, this.#options)
+    const before = this.#current
+    this.#current = next
+    this.#generations.add(next)
+    next.closed.then(() => this.#generations.delete(next))
+    try {
+      const { listen, mta } = configuration.settings
+      await this.#listeners.change(listen, mta, RELOAD_DRAIN)
+    } catch (error) {
+      this.#current = before
+      next.retire()
+      throw error
+    }
+    before?.retire()
+    this.#options.onConfigured?.(configuration)
+    for (const { filter } of next.filters) void filter.learn?.(this.#ending.signal)
+  }
+
+  #open(): OpenedSession | null {
+    const generation = this.#current
+    if (generation === null || this.#refusing) return null
+    const { sessions } = generation.configuration.settings.limits
+    if (this.sessions >= sessions) {
+      const detail = `${sessions} SMTP connections are open`
+      this.#options.observe({ type: 'limit-reached', session: '', message: null, limit: 'sessions', detail })
+      return null
+    }
+    return generation.open(`${this.#epoch}.${(++this.#count).toString(36)}`)
+  }
+
+  async #end(): Promise<void> {
+    this.#ending.abort({ kind: 'shutdown', detail: 'milterhost is ending' } satisfies AbortReason)
+    const closing = [...this.#generations]
+    for (const generation of closing) {
+      generation.retire()
+      for (const session of [...generation.sessions])
+        session.close({ kind: 'shutdown', detail: 'milterhost is ending' })
+    }
+    await Promise.all(closing.map(generation => generation.closed))
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * One configuration at work: its filters, its spool and the sessions that began with it.
+ *
+ * A session keeps the generation it began with. A generation that was replaced takes no new sessions and closes its filters
+ * when its last session ends. The daemon makes one at start and one at each reload.
+ */
+
+import type { OpenedSession } from '../bridge/mta/source.ts'
+import type { ChainFilter } from '../host/chain/member.ts'
+import type { Configuration, ConfiguredEntry } from '../host/config/validate.ts'
+import { hostError } from '../host/errors.ts'
+import { createSpool, type Spool } from '../host/message/spool.ts'
+import { needsOf } from '../host/needs.ts'
+import type { Observer } from '../host/observe/event.ts'
+import type { Logger } from '../host/observe/logger.ts'
+import type { Services } from '../host/plugin/services.ts'
+import { Session } from '../host/session.ts'
+import type { Clock } from '../host/time/clock.ts'
+
+export interface Surroundings {
+  readonly clock: Clock
+  readonly log: Logger
+  readonly services: Services
+  readonly observe: Observer
+}
+
+/** Makes the filters of all enabled entries. When one cannot be made, those made before are closed and the error names it. */
+export async function createFilters(entries: readonly ConfiguredEntry[], around: Surroundings): Promise<ChainFilter[]> {
+  const filters: ChainFilter[] = []
+  for (const { entry, policy } of entries) {
+    if (!policy.enabled) continue
+    try {
+      const { clock, services } = around
+      const log = around.log.child({ filter: policy.name })
+      filters.push({ policy, filter: await entry.create({ policy, clock, log, services }) })
+    } catch (error) {
+      await closeFilters(filters, around.log)
+      throw hostError('FILTER_NOT_CREATED', policy.name, error instanceof Error ? error.message : String(error))
+    }
+  }
+  return filters
+}
+
+/** Errors are logged: whoever closes has nothing left to do about them. */
+export async function closeFilters(filters: readonly ChainFilter[], log: Logger): Promise<void> {
+  await Promise.all(
+    filters.map(async ({ filter }) => {
+      try {
+        await filter.close()
+      } catch (error) {
+        log.error({ filter: filter.name, error }, 'filter did not close cleanly')
+      }
+    }),
+  )
+}
+
+export class Generation {
+  readonly configuration: Configuration
+  readonly filters: readonly ChainFilter[]
+  readonly #around: Surroundings
+  readonly #spool: Spool
+  readonly #sessions = new Set<Session>()
+  readonly #closed = Promise.withResolvers<void>()
+  #retired = false
+
+  static async create(configuration: Configuration, around: Surroundings): Promise<Generation> {
+    const { settings, entries } = configuration
+    const { directory, memory } = settings.spool
+    const spool = createSpool({ directory, memory, limit: settings.limits.body })
+    try {
+      return new Generation(configuration, await createFilters(entries, around), spool, around)
+    } catch (error) {
+      await spool.close()
+      throw error
+    }
+  }
+
+  private constructor(
+    configuration: Configuration,
+    filters: readonly ChainFilter[],
+    spool: Spool,
+    around: Surroundings,
+  ) {
+    this.configuration = configuration
+    this.filters = filters
+    this.#spool = spool
+    this.#around = around
+  }
+
+  /** Sessions that are open now. */
+  get sessions(): ReadonlySet<Session> {
+    return this.#sessions
+  }
+
+  /** Resolves when it was retired, its last session has ended and its filters are closed. */
+  get closed(): Promise<void> {
+    return this.#closed.promise
+  }
+
+  open(id: string): OpenedSession {
+    const { clock, log, observe } = this.#around
+    const session: Session = new Session({
+      id,
+      filters: this.filters,
+      settings: this.configuration.settings,
+      clock,
+      log,
+      spool: this.#spool,
+      observe: event => {
+        if (event.type === 'session-closed') this.#ended(session)
+        observe(event)
+      },
+    })
+    this.#sessions.add(session)
+    return { session, needs: needsOf(this.filters) }
+  }
+
+  /** No new sessions from now on. */
+  retire(): void {
+    if (this.#retired) return
+    this.#retired = true
+    if (this.#sessions.size === 0) this.#close()
+  }
+
+  #ended(session: Session): void {
+    this.#sessions.delete(session)
+    if (this.#retired && this.#sessions.size === 0) this.#close()
+  }
+
+  #close(): void {
+    Promise.all([closeFilters(this.filters, this.#around.log), this.#spool.close()]).then(
+      () => this.#closed.resolve(),
+      error => {
+        this.#around.log.error({ error }, 'the spool did not close cleanly')
+        this.#closed.resolve()
+      },
+    )
+  }
+}

@@ -1,0 +1,34 @@
+/**
+ * What a whole chain wants of the MTA: the union of what its filters want.
+ *
+ * A filter that nobody has met yet may want anything. A filter in observe mode sees its events, but answers and
+ * edits nothing that counts. Made anew for each connection, because filters learn.
+ */
+import type { ChainFilter } from './chain/member.ts'
+import type { Interest, Needs } from './filter.ts'
+import type { MacroStage } from './macros.ts'
+import { EDIT_KINDS, type EditKind } from './message/edit.ts'
+import { ALL_INTERESTS } from './mta.ts'
+
+/** Header, end of headers and body are never answered: a filter's verdict on them comes with the end of the message. */
+const ANSWERED: readonly Interest[] = ['connect', 'helo', 'mail', 'rcpt', 'data', 'unknown']
+
+export function needsOf(filters: readonly ChainFilter[]): Needs {
+  const events = new Set<Interest>()
+  const answers = new Set<Interest>()
+  const edits = new Set<EditKind>()
+  const macros = new Map<MacroStage, string[]>()
+  let refusedRecipients = false
+  for (const { filter, policy } of filters) {
+    const needs = filter.needs()
+    for (const event of needs?.events ?? ALL_INTERESTS) events.add(event)
+    refusedRecipients ||= needs?.refusedRecipients ?? true
+    for (const [stage, names] of needs?.macros ?? []) {
+      macros.set(stage, [...new Set([...(macros.get(stage) ?? []), ...names])])
+    }
+    if (policy.mode === 'observe') continue
+    for (const answer of needs?.answers ?? ANSWERED) answers.add(answer)
+    for (const edit of needs?.edits ?? EDIT_KINDS) edits.add(edit)
+  }
+  return { events, answers, edits, refusedRecipients, macros }
+}

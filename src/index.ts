@@ -1,0 +1,11 @@
+/**
+ * What a postmaster imports in a configuration file.
+ *
+ * ```ts
+ * import { defineConfig, socket } from 'milterhost'
+ * ```
+ */
+export { type SocketOptions, socket } from './bridge/milter/index.ts'
+export { type Config, defineConfig, type ListenOptions } from './host/config/config.ts'
+export type { Duration, EntryOptions, FilterEntry, Size } from './host/config/entry.ts'
+export type { OnFailure } from './host/observe/event.ts'
