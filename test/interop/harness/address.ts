@@ -5,7 +5,7 @@ import { chmodSync, rmSync } from 'node:fs'
 import net from 'node:net'
 
 export function dial(address: string): net.Socket {
-  const socket = net.connect(options(address))
+  const socket = net.connect(options(address) as net.NetConnectOpts)
   socket.setNoDelay(true)
   return socket
 }
@@ -26,12 +26,13 @@ export async function listen(server: net.Server, address: string): Promise<strin
 interface Where {
   path?: string
   host?: string
-  port: number
+  /** Absent with a path: Node would listen on the port. */
+  port?: number
 }
 
 function options(address: string): Where {
   const [, kind, rest = ''] = /^(inet6?|unix):(.*)$/.exec(address) ?? []
-  if (kind === 'unix') return { path: rest, port: 0 }
+  if (kind === 'unix') return { path: rest }
   const colon = rest.lastIndexOf(':')
   if (kind === undefined || colon < 0) throw new Error(`not an address: ${address}`)
   return { host: rest.slice(0, colon).replace(/^\[(.*)\]$/, '$1'), port: Number(rest.slice(colon + 1)) }

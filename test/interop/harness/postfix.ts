@@ -16,6 +16,8 @@ export interface PostfixOptions {
   inet6?: boolean
   /** Limit of smtpd processes; 100. */
   maxproc?: number
+  /** Further smtpd services of the same Postfix, each with milters of its own. */
+  also?: { port: number; milters: string[] }[]
 }
 
 export interface Postfix extends Mta {
@@ -34,6 +36,7 @@ export async function startPostfix(options: PostfixOptions = {}): Promise<Postfi
     ...(options.tls ? ['--tls'] : []),
     ...(options.inet6 ? ['--inet6'] : []),
     ...(options.maxproc === undefined ? [] : ['--maxproc', String(options.maxproc)]),
+    ...(options.also ?? []).flatMap(({ port: at, milters }) => ['--also', String(at), milters.join(', ')]),
   ]
   await rig('postfix-up', ...args, dir, String(port), ...(options.milters ?? []))
   return {
