@@ -5,8 +5,11 @@
  */
 import { Command, CommanderError } from 'commander'
 import { installation } from '../host/config/installation.ts'
+import { checkCommand } from './check.ts'
 import { complain, EXIT, EXIT_HELP, type ExitCode } from './console.ts'
+import { listCommand } from './list.ts'
 import { runCommand } from './run.ts'
+import { tryCommand } from './try.ts'
 
 // Node opens its debugger on SIGUSR1 unless somebody listens to it: a port that runs any code is no place for a mail filter.
 process.on('SIGUSR1', () => {})
@@ -20,6 +23,9 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     .description('One milter to Postfix and Sendmail, many filters behind it in one ordered chain')
     .version(installation().version, '-V, --version')
     .addCommand(runCommand(done))
+    .addCommand(checkCommand(done))
+    .addCommand(listCommand(done))
+    .addCommand(tryCommand(done))
     .addHelpText('after', EXIT_HELP)
     .showHelpAfterError('(add --help for what there is)')
   for (const command of [program, ...program.commands])
@@ -39,7 +45,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
       return EXIT.failed
     }
     complain(`milterhost: ${message}`)
-    return /^CONFIG_|^FILTER_NOT_CREATED$/.test(code) ? EXIT.usage : EXIT.failed
+    return /^CONFIG_|^FILTER_NOT_CREATED$|^MESSAGE_UNREADABLE$/.test(code) ? EXIT.usage : EXIT.failed
   }
 }
 

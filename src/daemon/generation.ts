@@ -7,7 +7,7 @@
 
 import type { OpenedSession } from '../bridge/mta/source.ts'
 import type { ChainFilter } from '../host/chain/member.ts'
-import type { Configuration, ConfiguredEntry } from '../host/config/validate.ts'
+import type { Configuration } from '../host/config/validate.ts'
 import { hostError } from '../host/errors.ts'
 import { createSpool, type Spool } from '../host/message/spool.ts'
 import { needsOf } from '../host/needs.ts'
@@ -25,14 +25,17 @@ export interface Surroundings {
 }
 
 /** Makes the filters of all enabled entries. When one cannot be made, those made before are closed and the error names it. */
-export async function createFilters(entries: readonly ConfiguredEntry[], around: Surroundings): Promise<ChainFilter[]> {
+export async function createFilters(
+  { entries, settings }: Configuration,
+  around: Surroundings,
+): Promise<ChainFilter[]> {
   const filters: ChainFilter[] = []
   for (const { entry, policy } of entries) {
     if (!policy.enabled) continue
     try {
       const { clock, services } = around
       const log = around.log.child({ filter: policy.name })
-      filters.push({ policy, filter: await entry.create({ policy, clock, log, services }) })
+      filters.push({ policy, filter: await entry.create({ policy, clock, log, services, limits: settings.limits }) })
     } catch (error) {
       await closeFilters(filters, around.log)
       throw hostError('FILTER_NOT_CREATED', policy.name, error instanceof Error ? error.message : String(error))
@@ -64,11 +67,11 @@ export class Generation {
   #retired = false
 
   static async create(configuration: Configuration, around: Surroundings): Promise<Generation> {
-    const { settings, entries } = configuration
+    const { settings } = configuration
     const { directory, memory } = settings.spool
     const spool = createSpool({ directory, memory, limit: settings.limits.body })
     try {
-      return new Generation(configuration, await createFilters(entries, around), spool, around)
+      return new Generation(configuration, await createFilters(configuration, around), spool, around)
     } catch (error) {
       await spool.close()
       throw error

@@ -1,0 +1,41 @@
+// Makes dist/: one bundle of our own modules with shared chunks, and the types. Packages stay outside of the bundle.
+import { spawnSync } from 'node:child_process'
+import { globSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+process.chdir(root)
+rmSync('dist', { recursive: true, force: true })
+
+const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8'))
+await build({
+  entryPoints: ['index', 'plugin', 'testing', 'cli/main', 'defaults/config'].map(name => `src/${name}.ts`),
+  outbase: 'src',
+  outdir: 'dist',
+  chunkNames: 'chunks/[name]-[hash]',
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node24',
+  external: Object.keys(dependencies).flatMap(name => [name, `${name}/*`]),
+  // The package's own name means these same modules, not a copy from node_modules.
+  alias: {
+    milterhost: './src/index.ts',
+    'milterhost/plugin': './src/plugin.ts',
+    'milterhost/testing': './src/testing.ts',
+  },
+  logLevel: 'warning',
+})
+
+const { status } = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '--project', 'tsconfig.build.json'], {
+  stdio: 'inherit',
+})
+if (status !== 0) process.exit(status ?? 1)
+
+// tsc leaves the specifiers of declarations as they are written; what is shipped is .js and .d.ts.
+for (const file of globSync('dist/**/*.d.ts')) {
+  const text = readFileSync(file, 'utf8')
+  writeFileSync(file, text.replaceAll(/((?:from|import\(|import)\s*['"]\.{1,2}\/[^'"]+)\.ts(['"])/g, '$1.js$2'))
+}

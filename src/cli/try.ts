@@ -1,0 +1,144 @@
+/**
+ * `milterhost try MESSAGE`: plays a message through the configured chain, or through any milter at a socket, and shows what
+ * each filter said and what became of the message. No MTA takes part and nothing is delivered.
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { isIPv4, isIPv6 } from 'node:net'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { socket } from '../bridge/milter/index.ts'
+import { encodeText } from '../host/bytes.ts'
+import { type Configuration, validateConfig } from '../host/config/validate.ts'
+import { hostError } from '../host/errors.ts'
+import type { Client } from '../host/events.ts'
+import { ConfigurationSource } from './configuration.ts'
+import { complain, EXIT, EXIT_HELP, type ExitCode, print, printBytes, printJson } from './console.ts'
+import { type Played, play } from './conversation.ts'
+import { surroundings } from './environment.ts'
+import { addressIn, type MessageFile, messageBytes, parseMessage } from './message-file.ts'
+import { messageDiff, transcriptJson, transcriptText } from './transcript.ts'
+
+interface TryOptions {
+  readonly config?: string
+  readonly socket?: string
+  readonly protocol?: 2 | 3 | 4 | 6
+  readonly client: Client
+  readonly helo?: string
+  readonly from?: string
+  readonly to?: readonly string[]
+  readonly auth?: string
+  readonly diff?: true
+  readonly raw?: true
+  readonly output?: string
+  readonly json?: true
+}
+
+export const tryCommand = (done: (code: ExitCode) => void): Command =>
+  new Command('try')
+    .description('play a message through the filters, without an MTA, and show what they do')
+    .argument('<message>', 'message file, or - for standard input')
+    .option('-c, --config <file>', 'configuration file, or the folder it lies in')
+    .addOption(new Option('-s, --socket <address>', 'talk to the one milter at this address').conflicts('config'))
+    .addOption(
+      new Option('--protocol <version>', 'milter protocol version to offer with --socket')
+        .choices(['2', '3', '4', '6'])
+        .argParser(version => Number(version)),
+    )
+    .addOption(
+      new Option('--client <address[,name]>', 'the SMTP client')
+        .argParser(clientOf)
+        .default(LOCAL, '127.0.0.1,localhost'),
+    )
+    .option('--helo <name>', "what the client says in EHLO (default: the client's name)")
+    .option('--from <address>', 'envelope sender, <> for none (default: the first address in From)')
+    .option('--to <address>', 'envelope recipient, repeatable (default: the first address in To)', collect)
+    .option('--auth <user>', 'the client has authenticated as this user')
+    .option('--diff', 'show what changed as a unified diff (the default)')
+    .addOption(
+      new Option('--raw', 'print the resulting message, and the conversation on standard error').conflicts([
+        'diff',
+        'json',
+      ]),
+    )
+    .option('-o, --output <file>', 'write the resulting message to a file')
+    .option('--json', 'print JSON')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  milterhost try message.eml
+  milterhost try message.eml --client 192.0.2.1,mx.example.org --from a@example.org --to b@example.com
+  milterhost try message.eml --socket unix:/run/opendkim/opendkim.sock --protocol 6
+  milterhost try - --raw < message.eml > filtered.eml
+${EXIT_HELP}`,
+    )
+    .action(async (file: string, options: TryOptions) => done(await tryMessage(file, options)))
+
+const LOCAL: Client = { family: 'inet', address: '127.0.0.1', port: 40_000, hostname: 'localhost' }
+
+async function tryMessage(file: string, options: TryOptions): Promise<ExitCode> {
+  const message = parseMessage(readMessage(file))
+  const configuration = await chainOf(options)
+  const name = options.client.hostname
+  const envelope = {
+    client: options.client,
+    helo: options.helo ?? (name.startsWith('[') ? 'localhost' : name),
+    from: options.from ?? addressIn(message, 'from') ?? 'sender@example.org',
+    to: options.to ?? [addressIn(message, 'to') ?? 'recipient@example.org'],
+    auth: options.auth ?? null,
+  }
+  const played = await play(configuration, envelope, message, surroundings())
+  show(played, message, options)
+  if (options.output !== undefined && played.result !== null) {
+    writeFileSync(options.output, messageBytes(played.result, message.newline))
+  }
+  const { outcome } = played.settled ?? { outcome: 'reject' }
+  return outcome === 'reject' || outcome === 'tempfail' || outcome === 'aborted' ? EXIT.failed : EXIT.ok
+}
+
+function show(played: Played, message: MessageFile, { json, raw, output }: TryOptions): void {
+  if (json) {
+    printJson(transcriptJson(played, message))
+    return
+  }
+  const say = raw ? complain : print
+  say(transcriptText(played))
+  const { result, settled } = played
+  if (raw) {
+    if (result !== null) printBytes(messageBytes(result, message.newline))
+    return
+  }
+  if (result === null) return
+  const recipients = settled?.result?.recipients.map(({ raw: path }) => path) ?? []
+  const sender = settled?.result?.sender.raw
+  if (sender !== settled?.sender) print(`Sender: ${sender}`)
+  if (recipients.join() !== settled?.recipients.join()) print(`Recipients: ${recipients.join(', ') || 'none'}`)
+  const diff = messageDiff(message, result)
+  print(diff === '' ? 'The message is unchanged.' : `\n${diff}`)
+  if (output !== undefined) print(`The resulting message is in ${output}.`)
+}
+
+function readMessage(file: string): Buffer {
+  try {
+    return readFileSync(file === '-' ? 0 : file)
+  } catch (error) {
+    throw hostError('MESSAGE_UNREADABLE', file, (error as Error).message)
+  }
+}
+
+async function chainOf({ config, socket: address, protocol }: TryOptions): Promise<Configuration> {
+  if (address === undefined) return (await new ConfigurationSource(config).load()).configuration
+  const entry = socket('milter', address, protocol === undefined ? {} : { version: protocol })
+  return validateConfig({ filters: [entry] }, '--socket')
+}
+
+/** `192.0.2.1`, `192.0.2.1,mx.example.org`, `2001:db8::1`. */
+function clientOf(text: string): Client {
+  const [address = '', ...rest] = text.split(',')
+  const bare = address.replace(/^IPv6:/i, '')
+  const family = isIPv4(bare) ? 'inet' : isIPv6(bare) ? 'inet6' : null
+  if (family === null) throw new InvalidArgumentError('it is an IP address and, after a comma, a name.')
+  const hostname = rest.join(',') || `[${bare}]`
+  return { family, address: bare, port: 40_000, hostname: encodeText(hostname) }
+}
+
+const collect = (value: string, before: readonly string[] = []): string[] => [...before, value]
