@@ -94,10 +94,6 @@ export function definePlugin<S extends Schema = NoOptions, C = undefined, M = un
   return Object.assign(factory, { api: PLUGIN_API, pluginName: name } as const) as Plugin<S>
 }
 
-/** A plugin's factory, by its stamp: it may come from another copy of the package. */
-export const isPlugin = (value: unknown): value is { readonly api: number; readonly pluginName: string } =>
-  typeof value === 'function' && 'api' in value && 'pluginName' in value
-
 function checkDefinition(definition: unknown): void {
   const { name, version, api, options, connection, message, setup } = (definition ?? {}) as Record<string, unknown>
   const refuse = (what: string): never => {

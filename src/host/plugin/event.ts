@@ -190,7 +190,7 @@ export class RcptView extends MessageView {
   }
 }
 
-export class DataView extends MessageView {
+export class RecipientsView extends MessageView {
   readonly #paths: readonly { readonly raw: string }[]
 
   constructor(
@@ -317,7 +317,13 @@ export class SettledView extends EventView {
   }
 }
 
-const queueIdOf = (macros: Macros): string | null => {
-  const id = macros.get('i')
-  return id === undefined ? null : decodeText(id)
+/** The MTA's own: the host's stand-in, given to external milters that need one, belongs to no stage. */
+function queueIdOf(macros: Macros): string | null {
+  for (const stage of QUEUE_ID_STAGES) {
+    const id = macros.at(stage).get('i')
+    if (id !== undefined) return decodeText(id)
+  }
+  return null
 }
+
+const QUEUE_ID_STAGES = ['eom', 'eoh', 'data', 'rcpt', 'mail'] as const

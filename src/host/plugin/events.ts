@@ -89,7 +89,7 @@ export interface AnyMessageEvent<C, M> extends AnyEvent<C> {
   /** The plugin's own state for this message, made by `message()`. */
   readonly message: M
   readonly sender: Address
-  /** The MTA's queue id. `null` where it has none yet: Postfix has one from the second recipient on. */
+  /** The MTA's queue id. `null` where it has none yet: Postfix tells one from `data` on, Sendmail from `mail`. */
   readonly queueId: string | null
 }
 

@@ -28,13 +28,13 @@ import {
   AskedView,
   BodyView,
   ContentView,
-  DataView,
   EndView,
   type Envelope,
   EventView,
   HeloView,
   MailView,
   RcptView,
+  RecipientsView,
   SettledView,
   type Surroundings,
 } from './event.ts'
@@ -130,7 +130,7 @@ export class PluginSession implements FilterSession {
   data({ recipients, macros }: DataEvent, signal: AbortSignal): MaybePromise<Verdict> {
     if (!this.#has('data')) return CONTINUE
     const envelope = this.#envelope('data')
-    return this.#ask('data', signal, () => new DataView(this.#around, macros, signal, envelope, recipients))
+    return this.#ask('data', signal, () => new RecipientsView(this.#around, macros, signal, envelope, recipients))
   }
 
   message(event: MessageEvent, signal: AbortSignal): MaybePromise<MessageAnswer> {

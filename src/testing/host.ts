@@ -1,0 +1,183 @@
+/**
+ * A host for tests: a whole configuration in this process, without an MTA, a socket, a file or a clock that runs.
+ *
+ * The chain, the sessions and the filters are the real ones. What a test replaces is what is around them: time, DNS, logs.
+ */
+import type { ChainFilter } from '../host/chain/member.ts'
+import type { Config } from '../host/config/config.ts'
+import type { Settings } from '../host/config/settings.ts'
+import { validateConfig } from '../host/config/validate.ts'
+import type { FilterReport } from '../host/filter.ts'
+import type { MtaKind } from '../host/mta.ts'
+import type { HostEvent } from '../host/observe/event.ts'
+import type { Logger } from '../host/observe/logger.ts'
+import { type CounterSnapshot, MetricsRegistry } from '../host/plugin/metrics.ts'
+import type { Dns } from '../host/plugin/services.ts'
+import { Session } from '../host/session.ts'
+import type { Clock } from '../host/time/clock.ts'
+import { fakeClock } from './clock.ts'
+import { Conversation, type TestClient } from './conversation.ts'
+import type { Delivery } from './delivery.ts'
+import { fakeDns } from './dns.ts'
+import type { TestMessage } from './message.ts'
+import { memorySpool } from './spool.ts'
+
+export interface TestOptions {
+  /** @default a `fakeClock()`: time stands still */
+  readonly clock?: Clock
+  /** @default a `fakeDns()` that knows no name */
+  readonly dns?: Dns
+  /** Whose macros, limits and edits. @default 'postfix' */
+  readonly mta?: Exclude<MtaKind, 'unknown'>
+}
+
+/** A message and its way, for `deliver`; what is left out has a default. */
+export interface TestMail {
+  readonly client?: TestClient
+  readonly helo?: string
+  /** Without angle brackets; empty for the null sender. */
+  readonly from?: string
+  readonly to?: string | readonly string[]
+  readonly message?: TestMessage
+}
+
+/** One line of a log. */
+export interface LogLine {
+  readonly level: 'debug' | 'info' | 'warn' | 'error'
+  readonly message: string
+  readonly fields: Readonly<Record<string, unknown>>
+}
+
+export class TestHost {
+  /** Everything that was logged, in order. */
+  readonly logs: readonly LogLine[]
+  /** Everything that happened, over all conversations, in order. */
+  readonly events: readonly HostEvent[]
+  readonly #filters: readonly ChainFilter[]
+  readonly #settings: Settings
+  readonly #options: Required<TestOptions>
+  readonly #metrics: MetricsRegistry
+  readonly #log: Logger
+  readonly #all: HostEvent[] = []
+  #sessions = 0
+
+  /** @internal Made by `testPlugin` and `testConfig`. */
+  static async start(config: Config, options: TestOptions): Promise<TestHost> {
+    const { settings, entries } = validateConfig(config, 'the configuration under test')
+    const full = {
+      clock: options.clock ?? fakeClock(),
+      dns: options.dns ?? fakeDns(),
+      mta: options.mta ?? settings.mta ?? ('postfix' as const),
+    }
+    const logs: LogLine[] = []
+    const log = recorder(logs, {})
+    const metrics = new MetricsRegistry()
+    const services = { dns: full.dns, metrics }
+    const filters: ChainFilter[] = []
+    for (const { entry, policy } of entries) {
+      if (!policy.enabled) continue
+      try {
+        const environment = { policy, clock: full.clock, log: log.child({ filter: policy.name }), services }
+        filters.push({ policy, filter: await entry.create(environment) })
+      } catch (error) {
+        for (const { filter } of filters) await filter.close()
+        throw error
+      }
+    }
+    return new TestHost(filters, settings, full, metrics, log, logs)
+  }
+
+  private constructor(
+    filters: readonly ChainFilter[],
+    settings: Settings,
+    options: Required<TestOptions>,
+    metrics: MetricsRegistry,
+    log: Logger,
+    logs: readonly LogLine[],
+  ) {
+    this.#filters = filters
+    this.#settings = settings
+    this.#options = options
+    this.#metrics = metrics
+    this.#log = log
+    this.logs = logs
+    this.events = this.#all
+  }
+
+  /** A new SMTP connection. Nothing is said on it yet. */
+  open(client: TestClient = {}): Conversation {
+    const events: HostEvent[] = []
+    const session = new Session({
+      id: `test${++this.#sessions}`,
+      filters: this.#filters,
+      settings: this.#settings,
+      clock: this.#options.clock,
+      spool: memorySpool(this.#settings.limits.body),
+      observe: event => {
+        events.push(event)
+        this.#all.push(event)
+      },
+      log: this.#log,
+    })
+    return new Conversation(session, this.#options.mta, client, events)
+  }
+
+  /** One message over a connection of its own, from connect to QUIT, as far as it gets. */
+  async deliver(mail: TestMail = {}): Promise<Delivery> {
+    const { client = {}, helo, from, to = 'recipient@example.com', message } = mail
+    const conversation = this.open(client)
+    try {
+      await conversation.connect()
+      await conversation.helo(helo)
+      if (goesOn(await conversation.mail(from))) {
+        const answers = []
+        for (const recipient of typeof to === 'string' ? [to] : to) answers.push(await conversation.rcpt(recipient))
+        const discarded = answers.some(({ kind }) => kind === 'discard')
+        if (discarded || (answers.some(goesOn) && goesOn(await conversation.data())))
+          return await conversation.message(message)
+      }
+      conversation.reset()
+      return conversation.delivery()
+    } finally {
+      conversation.quit()
+    }
+  }
+
+  /** What `milterhost check` prints of each filter; rejects with the reason when one could not work now. */
+  async check(): Promise<ReadonlyMap<string, FilterReport>> {
+    const reports = new Map<string, FilterReport>()
+    for (const { filter } of this.#filters) reports.set(filter.name, await filter.probe(new AbortController().signal))
+    return reports
+  }
+
+  /** The counters of all plugins. */
+  counters(): readonly CounterSnapshot[] {
+    return this.#metrics.snapshot()
+  }
+
+  /** Closes the filters: runs what plugins registered with `host.onClose`. */
+  async close(): Promise<void> {
+    for (const { filter } of this.#filters) await filter.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+const goesOn = ({ kind }: { readonly kind: string }): boolean => kind !== 'reject' && kind !== 'tempfail'
+
+function recorder(lines: LogLine[], bound: Readonly<Record<string, unknown>>): Logger {
+  const write =
+    (level: LogLine['level']) =>
+    (fields: object, message = ''): void => {
+      lines.push({ level, message, fields: { ...bound, ...fields } })
+    }
+  return {
+    debug: write('debug'),
+    info: write('info'),
+    warn: write('warn'),
+    error: write('error'),
+    child: fields => recorder(lines, { ...bound, ...fields }),
+  }
+}
