@@ -24,8 +24,8 @@ export const PLUGIN_API = 1
 /** A plugin that takes a store's time to start is fine, one that never starts must not hold up a reload. Milliseconds. */
 const SETUP_LIMIT = 60_000
 
-/** No options at all. */
-export type NoOptions = Schema<Record<string, never>>
+/** The options of a plugin that takes none. */
+export type NoOptions = Record<string, never>
 
 /**
  * What a plugin is. `S` its options' schema, `C` its state for an SMTP connection, `M` its state for a message; all three
@@ -49,14 +49,14 @@ export interface PluginDefinition<S extends Schema, C, M> {
 }
 
 /** Options first, then what every entry takes. Options that are all optional may be left out. */
-type PluginArguments<S> =
-  Record<never, never> extends OptionsIn<S>
-    ? [options?: OptionsIn<S> | undefined, entry?: EntryOptions]
-    : [options: OptionsIn<S>, entry?: EntryOptions]
+type PluginArguments<Options> =
+  Record<never, never> extends Options
+    ? [options?: Options | undefined, entry?: EntryOptions]
+    : [options: Options, entry?: EntryOptions]
 
-/** What a plugin's package exports: makes an entry of `filters`. */
-export interface Plugin<S extends Schema = Schema> {
-  (...args: PluginArguments<S>): FilterEntry
+/** What a plugin's package exports: makes an entry of `filters`. `Options` are those that a configuration writes. */
+export interface Plugin<Options = NoOptions> {
+  (...args: PluginArguments<Options>): FilterEntry
   readonly api: typeof PLUGIN_API
   readonly pluginName: string
 }
@@ -77,9 +77,9 @@ export interface Plugin<S extends Schema = Schema> {
  * })
  * ```
  */
-export function definePlugin<S extends Schema = NoOptions, C = undefined, M = undefined>(
+export function definePlugin<S extends Schema = Schema<NoOptions>, C = undefined, M = undefined>(
   definition: PluginDefinition<S, C, M>,
-): Plugin<S> {
+): Plugin<OptionsIn<S>> {
   checkDefinition(definition)
   const { name, version } = definition
   const describe = version === undefined ? name : `${name} ${version}`
@@ -91,7 +91,7 @@ export function definePlugin<S extends Schema = NoOptions, C = undefined, M = un
       describe,
       create: environment => createFilter(definition, describe, options, environment),
     })
-  return Object.assign(factory, { api: PLUGIN_API, pluginName: name } as const) as Plugin<S>
+  return Object.assign(factory, { api: PLUGIN_API, pluginName: name } as const) as Plugin<OptionsIn<S>>
 }
 
 function checkDefinition(definition: unknown): void {
