@@ -14,7 +14,7 @@ import { complain } from './console.ts'
 export function surroundings(observe: Observer = () => {}): Surroundings {
   return {
     clock: systemClock,
-    log: createLog({ level: 'warn', format: 'text', write: line => complain(line.trimEnd()) }),
+    log: createLog({ clock: systemClock, level: 'warn', format: 'text', write: line => complain(line.trimEnd()) }),
     services: { dns: systemDns(), metrics: new MetricsRegistry() },
     observe,
   }

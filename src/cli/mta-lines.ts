@@ -23,7 +23,7 @@ export function mtaLines(bound: SocketAddress): MtaLines {
   const postfix = inQueue
     ? `unix:${address.path.slice(QUEUE_DIRECTORY.length)}`
     : formatSocketAddress(address, 'postfix')
-  const sendmail = unix ? `local:${address.path}` : formatSocketAddress(address, 'sendmail')
+  const sendmail = unix ? `unix:${address.path}` : formatSocketAddress(address, 'sendmail')
   if (unix && !inQueue) {
     notes.push(`Postfix: a chrooted smtpd cannot reach ${address.path}; a socket under ${QUEUE_DIRECTORY} it can.`)
   }
@@ -34,13 +34,13 @@ export function mtaLines(bound: SocketAddress): MtaLines {
   return {
     postfix: [
       `smtpd_milters = ${postfix}`,
-      `non_smtpd_milters = ${postfix}`,
+      'non_smtpd_milters = $smtpd_milters',
       'milter_default_action = tempfail',
       'milter_connect_timeout = 30s',
       'milter_command_timeout = 30s',
       'milter_content_timeout = 300s',
     ],
-    sendmail: [`INPUT_MAIL_FILTER(\`milterhost', \`S=${sendmail}, F=T, T=C:1m;S:30s;R:30s;E:5m')dnl`],
+    sendmail: [`INPUT_MAIL_FILTER(\`milterhost', \`S=${sendmail}, F=T, T=C:30s;S:30s;R:30s;E:5m')dnl`],
     notes,
   }
 }

@@ -49,6 +49,7 @@ async function run(options: RunOptions): Promise<ExitCode> {
   const first = await source.load()
   const { level, format } = first.configuration.settings.log
   const log = createLog({
+    clock: systemClock,
     level,
     format: options.logFormat ?? chooseFormat(format, process.stderr.isTTY ?? false, process.env),
     write: line => complain(line.slice(0, -1)),

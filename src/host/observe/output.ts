@@ -5,6 +5,7 @@
  * written at once, so that the last line before a crash is there. Every string, whoever gave it, is harmless when it is printed.
  */
 import pino from 'pino'
+import type { Clock } from '../time/clock.ts'
 import type { Logger } from './logger.ts'
 import { harmless, harmlessJson } from './safe.ts'
 
@@ -12,6 +13,7 @@ export type LogFormat = 'text' | 'json' | 'journald'
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
 export interface LogOutput {
+  readonly clock: Clock
   readonly level: LogLevel
   readonly format: LogFormat
   /** Takes whole lines with their line end. */
@@ -33,7 +35,7 @@ export function createLog(output: LogOutput): LevelledLogger {
     {
       level: 'debug',
       base: null,
-      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      timestamp: () => `,"time":"${new Date(output.clock.now()).toISOString()}"`,
       formatters: { level: label => ({ level: label }) },
       serializers: { error: pino.stdSerializers.err },
     },

@@ -1,0 +1,253 @@
+import { describe, expect, it } from 'vitest'
+import { type EntryOptions, type FilterEntry, filterEntry } from '../../../src/host/config/entry.ts'
+import { DEFAULT_LIMITS } from '../../../src/host/config/settings.ts'
+import { ConfigError, validateConfig } from '../../../src/host/config/validate.ts'
+
+const entry = (options: unknown = {}, name = 'opendkim', ownOptions: readonly string[] = []): FilterEntry =>
+  filterEntry({
+    kind: 'socket',
+    defaultName: name,
+    options: options as EntryOptions,
+    ownOptions,
+    describe: '',
+    create: () => {
+      throw new Error('nothing is created by validation')
+    },
+  })
+
+const problemsOf = (raw: unknown): readonly string[] => {
+  try {
+    validateConfig(raw, 'c.ts', address => {
+      if (!address.includes(':')) throw new Error(`"${address}" is no address`)
+    })
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems
+    throw error
+  }
+  return []
+}
+
+async function greylist(): Promise<void> {}
+
+const rejected: readonly (readonly [string, unknown, readonly string[]])[] = [
+  ['nothing', undefined, ['must export an object, export default defineConfig({ … }), not undefined']],
+  ['a function', () => ({}), ['must export an object, export default defineConfig({ … }), not a function']],
+  ['a list', [], ['must export an object, export default defineConfig({ … }), not a list']],
+  ['a misspelt key', { lisen: 'inet:1@h' }, ['lisen is not an option; did you mean "listen"?']],
+  ['a key in the wrong case', { Filters: [] }, ['Filters is not an option; did you mean "filters"?']],
+  [
+    'a key that resembles none',
+    { webinterface: true },
+    ['webinterface is not an option; known here: listen, filters, budget, limits, spool, mta, log'],
+  ],
+  ['filters that are no list', { filters: entry() }, ['filters must be a list, not an object']],
+  ['listen as a number', { listen: 10025 }, ['listen must be an address or { address, mode, group }, not 10025']],
+  ['no address to listen on', { listen: [] }, ['listen must name at least one address']],
+  ['an empty address', { listen: '' }, ['listen.address must be a text, not ""']],
+  ['an address that cannot be read', { listen: 'nonsense' }, ['listen: "nonsense" is no address']],
+  ['one bad address of several', { listen: ['inet:1@h', 'bad'] }, ['listen[1]: "bad" is no address']],
+  ['the same address twice', { listen: ['inet:1@h', 'inet:1@h'] }, ['listen[1] repeats the address "inet:1@h"']],
+  [
+    'a misspelt key of a listener',
+    { listen: { address: 'unix:/s', mod: 1 } },
+    ['listen.mod is not an option; did you mean "mode"?'],
+  ],
+  ['a listener without address', { listen: [{ mode: 0o600 }] }, ['listen[0].address must be a text, not undefined']],
+  [
+    'a decimal mode',
+    { listen: { address: 'unix:/s', mode: 660 } },
+    ['listen.mode must be permission bits such as 0o660 or "660", not 660'],
+  ],
+  [
+    'a mode in words',
+    { listen: { address: 'unix:/s', mode: 'rw-rw----' } },
+    ['listen.mode must be permission bits such as 0o660 or "660", not "rw-rw----"'],
+  ],
+  [
+    'a group that is neither name nor number',
+    { listen: { address: 'unix:/s', group: true } },
+    ['listen.group must be the name or number of a group, not true'],
+  ],
+  [
+    'a duration without unit',
+    { budget: { command: '10' } },
+    ['budget.command must say its unit: "10s" is seconds, "10m" minutes'],
+  ],
+  [
+    'a duration in words',
+    { budget: { end: 'five minutes' } },
+    ['budget.end must be a length of time such as "30s", "5m" or a number of seconds, not "five minutes"'],
+  ],
+  ['a duration of nothing', { budget: { end: 0 } }, ['budget.end must be longer than zero, not 0']],
+  ['a budget that is a number', { budget: 30 }, ['budget must be an object, not 30']],
+  ['a misspelt budget', { budget: { ends: 3 } }, ['budget.ends is not an option; did you mean "end"?']],
+  [
+    'a count in words',
+    { limits: { recipients: 'many' } },
+    ['limits.recipients must be a whole number of at least 1, not "many"'],
+  ],
+  ['a count of zero', { limits: { sessions: 0 } }, ['limits.sessions must be a whole number of at least 1, not 0']],
+  ['a broken count', { limits: { headers: 1.5 } }, ['limits.headers must be a whole number of at least 1, not 1.5']],
+  [
+    'an unknown unit of size',
+    { limits: { body: '10XB' } },
+    ['limits.body must be a size such as "256KiB", "10MB" or a number of bytes, not "10XB"'],
+  ],
+  ['a size of nothing', { limits: { headerBytes: 0 } }, ['limits.headerBytes must be more than zero']],
+  [
+    'an unknown limit',
+    { limits: { attachments: 3 } },
+    ['limits.attachments is not an option; known here: headers, headerBytes, recipients, body, edits, sessions'],
+  ],
+  ['null for a group of options', { spool: null }, ['spool must be an object, not null']],
+  ['a folder that is no text', { spool: { directory: 7 } }, ['spool.directory must be a text, not 7']],
+  ['an MTA that is not known', { mta: 'exim' }, ['mta must be "postfix" or "sendmail", not "exim"']],
+  ['a misspelt MTA', { mta: 'Postfx' }, ['mta must be "postfix" or "sendmail", not "Postfx"; did you mean "postfix"?']],
+  [
+    'a misspelt level',
+    { log: { level: 'warning' } },
+    ['log.level must be "debug" or "info" or "warn" or "error", not "warning"'],
+  ],
+  [
+    'a misspelt format',
+    { log: { format: 'jason' } },
+    ['log.format must be "auto" or "text" or "json" or "journald", not "jason"; did you mean "json"?'],
+  ],
+  [
+    'a plugin that was not called',
+    { filters: [greylist] },
+    ['filters[0] is the plugin itself: call greylist() to make an entry'],
+  ],
+  [
+    'an address in place of an entry',
+    { filters: ['unix:/run/x.sock'] },
+    [`filters[0] is the text "unix:/run/x.sock": an external milter is socket('name', "unix:/run/x.sock")`],
+  ],
+  ['a list in the list', { filters: [[entry()]] }, ['filters[0] is a list: spread it with "..."']],
+  ['a promise of an entry', { filters: [Promise.resolve(entry())] }, ['filters[0] is a promise: put await before it']],
+  ['a module', { filters: [{ default: entry }] }, ['filters[0] is a module: import its default export']],
+  [
+    'a definition without definePlugin',
+    { filters: [{ name: 'x', setup: () => ({}) }] },
+    ['filters[0] is a plain object: wrap it with definePlugin(…) and call the result'],
+  ],
+  [
+    'an object with an address',
+    { filters: [{ socket: 'unix:/s' }] },
+    [`filters[0] is a plain object with an address: write socket('name', 'address') or call a plugin`],
+  ],
+  ['a number', { filters: [7] }, [`filters[0] is 7: write socket('name', 'address') or call a plugin`]],
+  [
+    'a misspelt timeout, counted with the entries that are skipped',
+    { filters: [null, false, entry({ timeouts: { ends: 3 } })] },
+    ['filters[2] (opendkim): timeouts.ends is not an option; did you mean "end"?'],
+  ],
+  [
+    'a misspelt option of an entry',
+    { filters: [entry({ onfailure: 'accept' })] },
+    ['filters[0] (opendkim): onfailure is not an option; did you mean "onFailure"?'],
+  ],
+  [
+    'a misspelt option of this kind of entry',
+    { filters: [entry({ headerindex: 'postfix' }, 'rspamd', ['headerIndex'])] },
+    ['filters[0] (rspamd): headerindex is not an option; did you mean "headerIndex"?'],
+  ],
+  [
+    'a misspelt failure policy',
+    { filters: [entry({ onFailure: 'tempfial' })] },
+    [
+      'filters[0] (opendkim): onFailure must be "tempfail" or "accept" or "reject" or "quarantine", not "tempfial"; did you mean "tempfail"?',
+    ],
+  ],
+  [
+    'a text for true',
+    { filters: [entry({ enabled: 'yes' })] },
+    ['filters[0] (opendkim): enabled must be true or false, not "yes"'],
+  ],
+  [
+    'options that are no object',
+    { filters: [entry('x')] },
+    ['filters[0] (opendkim): the options must be an object, not "x"'],
+  ],
+  [
+    'a name with a space',
+    { filters: [entry({ name: 'my filter' })] },
+    ['filters[0] (my filter): name must be letters, digits, ".", "_", "-", "/" or "@", at most 64 of them'],
+  ],
+  [
+    'a name twice',
+    { filters: [entry(), entry()] },
+    [
+      'filters[1] (opendkim): the name "opendkim" is taken by filters[0]; give one of them another with the option name',
+    ],
+  ],
+  [
+    'several mistakes, all of them at once',
+    { mta: 'exim', filters: [7, entry({ mode: 'watch' })], listen: 'bad' },
+    [
+      'mta must be "postfix" or "sendmail", not "exim"',
+      'listen: "bad" is no address',
+      `filters[0] is 7: write socket('name', 'address') or call a plugin`,
+      'filters[1] (opendkim): mode must be "enforce" or "observe", not "watch"',
+    ],
+  ],
+]
+
+describe('a configuration is refused for', () => {
+  it.each(rejected)('%s', (_what, raw, problems) => {
+    expect(problemsOf(raw)).toEqual(problems)
+  })
+})
+
+describe('a valid configuration', () => {
+  it('has a default for everything', () => {
+    const { settings, entries } = validateConfig({}, 'c.ts')
+    expect(entries).toEqual([])
+    expect(settings).toMatchObject({
+      listen: [{ address: 'inet:10025@127.0.0.1', mode: 0o660, group: null }],
+      budget: { command: null, end: null },
+      limits: DEFAULT_LIMITS,
+      spool: { memory: 262_144 },
+      mta: null,
+      log: { level: 'info', format: 'auto' },
+    })
+  })
+
+  it('becomes milliseconds and bytes', () => {
+    const { settings, entries } = validateConfig(
+      {
+        listen: ['inet:1@h', { address: 'unix:/s', mode: '0600', group: 'postfix' }],
+        budget: { command: '20s', end: 120 },
+        limits: { body: '1MiB', sessions: 10 },
+        filters: [entry({ name: 'sign', onFailure: 'accept', mode: 'observe', timeouts: { end: '2m' } })],
+      },
+      'c.ts',
+    )
+    expect(settings.listen).toEqual([
+      { address: 'inet:1@h', mode: 0o660, group: null },
+      { address: 'unix:/s', mode: 0o600, group: 'postfix' },
+    ])
+    expect(settings.budget).toEqual({ command: 20_000, end: 120_000 })
+    expect(settings.limits).toEqual({ ...DEFAULT_LIMITS, body: 1_048_576, sessions: 10 })
+    expect(entries.map(({ policy }) => policy)).toEqual([
+      {
+        name: 'sign',
+        onFailure: 'accept',
+        mode: 'observe',
+        timeouts: { connect: 10_000, command: 30_000, end: 120_000 },
+        enabled: true,
+      },
+    ])
+  })
+
+  it('skips falsy entries and keeps disabled ones', () => {
+    const filters = [null, undefined, false, 0, '', entry({ enabled: false })]
+    const { entries } = validateConfig({ filters }, 'c.ts')
+    expect(entries.map(({ policy }) => [policy.name, policy.enabled])).toEqual([['opendkim', false]])
+  })
+
+  it('leaves the options of one kind of entry to it', () => {
+    const { entries } = validateConfig({ filters: [entry({ version: 'any' }, 'x', ['version'])] }, 'c.ts')
+    expect(entries).toHaveLength(1)
+  })
+})
