@@ -67,7 +67,7 @@ export function chooseFormat(
   return terminal ? 'text' : 'json'
 }
 
-const writeJson = (line: string): string => harmlessJson(line)
+const writeJson = (line: string): string => `${harmlessJson(line.trimEnd())}\n`
 
 function writeText(line: string): string {
   const { time, level, ...rest } = JSON.parse(line) as Fields
