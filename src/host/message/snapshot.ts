@@ -6,6 +6,7 @@
  */
 import type { ByteString } from '../bytes.ts'
 import type { Path } from '../events.ts'
+import type { HeaderNode } from './layout.ts'
 
 export interface HeaderField {
   /** Unique within the message and kept when the value changes. */
@@ -34,6 +35,8 @@ export interface MessageSnapshot {
   /** What filters see, in order. The MTA's own Received line is never shown by either MTA. */
   readonly headers: readonly HeaderField[]
   readonly body: Body
+  /** How the headers stand among what is not shown. For `apply.ts` and `batch.ts`; absent until a header was edited. */
+  readonly layout?: readonly HeaderNode[]
 }
 
 /** Takes a body piece by piece; what is large goes to the spool. */
@@ -43,4 +46,16 @@ export interface BodyWriter {
   finish(): Body | Promise<Body>
   /** Gives up what was written. */
   discard(): void
+}
+
+/** The message as the MTA sent it: what the first filter is shown. */
+export function receivedMessage(parts: {
+  readonly id: string
+  readonly sender: Path
+  readonly recipients: readonly Path[]
+  readonly fields: readonly { readonly name: ByteString; readonly value: ByteString }[]
+  readonly body: Body
+}): MessageSnapshot {
+  const { fields, ...rest } = parts
+  return { ...rest, headers: fields.map(({ name, value }, id) => ({ id, name, value })) }
 }

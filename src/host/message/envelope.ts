@@ -1,0 +1,87 @@
+/**
+ * The envelope under a filter's edits.
+ *
+ * Two addresses are one recipient when their local parts are equal to the byte and their domains are equal without
+ * case; brackets do not matter. Adding one that is there already changes nothing, removing takes all that are equal.
+ * Order never decides anything. Used by `apply.ts` and `batch.ts`.
+ */
+import type { ByteString } from '../bytes.ts'
+import type { Path } from '../events.ts'
+import type { Edit } from './edit.ts'
+
+/** In angle brackets, as the protocol and `Path` have it; nothing at all is the null sender. */
+export const bracketed = (address: ByteString): ByteString =>
+  address.startsWith('<') && address.endsWith('>') ? address : `<${address}>`
+
+/** What is equal for addresses that are one recipient. */
+export function addressKey(address: ByteString): string {
+  const bare = bracketed(address).slice(1, -1)
+  const at = bare.lastIndexOf('@')
+  return at === -1 ? bare : bare.slice(0, at) + bare.slice(at).toLowerCase()
+}
+
+const parameters = (args: ByteString): ByteString[] => args.split(' ').filter(arg => arg !== '')
+
+/** Without parameters of its own the new sender keeps those of the old one, as on both MTAs. */
+export const changeSender = (sender: Path, address: ByteString, args: ByteString): Path => ({
+  raw: bracketed(address),
+  args: args.trim() === '' ? sender.args : parameters(args),
+})
+
+/** Recipients that are being edited. */
+export class RecipientList {
+  /** By key. Equal ones that the client gave twice stay together. */
+  readonly #byKey = new Map<string, Path[]>()
+
+  constructor(recipients: readonly Path[]) {
+    for (const path of recipients) {
+      const key = addressKey(path.raw)
+      const same = this.#byKey.get(key)
+      if (same) same.push(path)
+      else this.#byKey.set(key, [path])
+    }
+  }
+
+  add(address: ByteString, args: ByteString): void {
+    const key = addressKey(address)
+    if (!this.#byKey.has(key)) this.#byKey.set(key, [{ raw: bracketed(address), args: parameters(args) }])
+  }
+
+  remove(address: ByteString): void {
+    this.#byKey.delete(addressKey(address))
+  }
+
+  finish(): readonly Path[] {
+    return [...this.#byKey.values()].flat()
+  }
+}
+
+/** The edits that turn one envelope into the other: sender, removals, additions. */
+export function planEnvelope(
+  before: { readonly sender: Path; readonly recipients: readonly Path[] },
+  after: { readonly sender: Path; readonly recipients: readonly Path[] },
+): Edit[] {
+  const edits: Edit[] = []
+  const oldArgs = before.sender.args.join(' ')
+  const newArgs = after.sender.args.join(' ')
+  if (before.sender.raw !== after.sender.raw || oldArgs !== newArgs) {
+    edits.push({ kind: 'changeSender', address: after.sender.raw, args: oldArgs === newArgs ? '' : newArgs })
+  }
+  if (before.recipients === after.recipients) return edits
+  const wanted = new Map(after.recipients.map(path => [addressKey(path.raw), path.args.join(' ')]))
+  const kept = new Set(after.recipients)
+  const known = new Set<string>()
+  const gone = new Set<ByteString>()
+  for (const path of before.recipients) {
+    const key = addressKey(path.raw)
+    // Removed by one filter and added again by a later one is no change, unless its parameters are others now.
+    if (kept.has(path) || wanted.get(key) === path.args.join(' ')) known.add(key)
+    else gone.add(path.raw)
+  }
+  for (const address of gone) edits.push({ kind: 'removeRecipient', address })
+  for (const path of after.recipients) {
+    if (known.has(addressKey(path.raw))) continue
+    edits.push({ kind: 'addRecipient', address: path.raw, args: path.args.join(' ') })
+  }
+  return edits
+}
