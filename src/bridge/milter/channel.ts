@@ -41,7 +41,7 @@ export class Channel {
   readonly #queue: Reply[] = []
   #queuedBytes = 0
   #fault: HostError | null = null
-  /** The milter closed after whole packets: what it said before still counts. */
+  /** Closed between packets, by either side: what the milter said before still counts. */
   #ended = false
   #reader: Waiter<Reply> | null = null
   #writer: Waiter<void> | null = null
@@ -115,17 +115,15 @@ export class Channel {
 
   /** Says these last bytes and closes. Nothing is waited for. */
   leave(bytes: Buffer): void {
-    if (this.#fault !== null) return
-    this.#fault = hostError('MILTER_CLOSED', this.#name, this.stage)
-    if (this.busy) this.#transport.destroy()
+    if (!this.usable) return
+    if (this.busy) this.fail(hostError('MILTER_CLOSED', this.#name, this.stage))
     else this.#transport.end(bytes)
-    this.#reader?.reject(this.#fault)
-    this.#writer?.reject(this.#fault)
+    this.#ended = true
   }
 
   /** From the transport: bytes, valid during the call only. */
   received(chunk: Buffer): void {
-    if (this.#fault !== null) return
+    if (!this.usable) return
     this.#decode(() => this.#decoder.push(chunk, this.#take))
   }
 

@@ -195,7 +195,7 @@ export class SocketFilter implements Filter, Milter {
 
   /** The same object for the same agreement: a milter is met thousands of times. */
   #learned(terms: Terms): Terms {
-    if (this.#terms?.text === terms.text) return this.#terms
+    if (this.#terms?.key === terms.key) return this.#terms
     this.#terms = terms
     this.#needs = terms.needs(this.choice.further)
     this.#options.log.debug({ filter: this.name, agreed: terms.text, notes: terms.notes }, 'external milter negotiated')

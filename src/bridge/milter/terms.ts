@@ -133,7 +133,13 @@ export class Terms {
     }
   }
 
-  /** Two agreements of the same text are the same. */
+  /** The same for two agreements that say the same. */
+  get key(): string {
+    const lists = [...this.#agreement.symbols].map(([stage, names]) => `${stage} ${names.join(' ')}`)
+    return [this.version, this.actions, this.protocol, ...lists].join()
+  }
+
+  /** For people. */
   get text(): string {
     const lists = MACRO_STAGES.flatMap(stage => {
       const names = this.symbols(stage)
