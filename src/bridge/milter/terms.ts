@@ -10,7 +10,7 @@ import type { EditKind } from '../../host/message/edit.ts'
 import { type Agreement, action, actionNames, macroStage, protocol, protocolNames } from '../wire/index.ts'
 
 /** In the order of an SMTP conversation. */
-export const INTERESTS: readonly Interest[] = [
+const INTERESTS: readonly Interest[] = [
   'connect',
   'helo',
   'mail',

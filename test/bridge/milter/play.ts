@@ -182,7 +182,7 @@ export const playAt = (address: string, setup: FilterSetup = {}): Play => new Pl
 export const readable = (edits: readonly Edit[]): unknown[] =>
   edits.map(edit => (edit.kind === 'replaceBody' ? { kind: edit.kind, body: textOf(edit.body) } : edit))
 
-export const textOf = (body: Body): string => Buffer.concat([...(body.memory ?? [])]).toString('latin1')
+const textOf = (body: Body): string => Buffer.concat([...(body.memory ?? [])]).toString('latin1')
 
 /** The code of the error a promise rejects with. */
 export async function codeOf(answer: Promise<unknown>): Promise<string> {
