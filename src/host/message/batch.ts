@@ -1,48 +1,65 @@
 /**
- * (interim, portable positions only; being replaced) The batch of edits that turns the MTA's message into the chain's.
+ * The edits that make the MTA's message the one the chain ended with: as few as do it, and in the order that does.
+ *
+ * Body first and whole (Postfix takes no other edit between its packets); then headers, so that every number in an edit
+ * still means what it meant to the MTA when it sent the message: changes, removals from the last occurrence up, free
+ * places, additions from the end up; then the envelope. What the MTA has not granted is left out and named. Called
+ * once a message by the session, when the whole chain has decided.
  */
-import type { MtaKind } from '../mta.ts'
-import { AT_END, type Edit, type EditKind } from './edit.ts'
+import { planPortableHeaders } from './batch-portable.ts'
+import { planPostfixHeaders } from './batch-postfix.ts'
+import { planSendmailHeaders } from './batch-sendmail.ts'
+import type { Edit, EditKind } from './edit.ts'
+import { planEnvelope } from './envelope.ts'
+import { HeaderDifference } from './header-difference.ts'
 import type { MessageSnapshot } from './snapshot.ts'
 
+export interface Batch {
+  readonly edits: readonly Edit[]
+  /** What could not be told to this MTA, each in words. */
+  readonly dropped: readonly string[]
+}
+
+const HEADER_PLANS = {
+  postfix: planPostfixHeaders,
+  sendmail: planSendmailHeaders,
+  unknown: planPortableHeaders,
+}
+
+/** `final` is `original` after any number of `applyEdits`. */
 export function planBatch(
   original: MessageSnapshot,
   final: MessageSnapshot,
-  _mta: MtaKind,
-  _granted: ReadonlySet<EditKind>,
-): { readonly edits: readonly Edit[]; readonly dropped: readonly string[] } {
-  const edits: Edit[] = []
-  if (final.body !== original.body) edits.push({ kind: 'replaceBody', body: final.body })
-  if (final.headers !== original.headers) {
-    const left = new Map(final.headers.map(field => [field.id, field]))
-    const counts = new Map<string, number>()
-    const removals: Edit[] = []
-    for (const field of original.headers) {
-      const key = field.name.toLowerCase()
-      const occurrence = (counts.get(key) ?? 0) + 1
-      counts.set(key, occurrence)
-      const now = left.get(field.id)
-      if (now === undefined) removals.unshift({ kind: 'removeHeader', occurrence, name: field.name })
-      else if (now.value !== field.value)
-        edits.push({ kind: 'changeHeader', occurrence, name: field.name, value: now.value })
-    }
-    edits.push(...removals)
-    const known = new Set(original.headers.map(field => field.id))
-    const first = final.headers.findIndex(field => known.has(field.id))
-    final.headers.forEach((field, at) => {
-      if (known.has(field.id) || (first !== -1 && at < first)) return
-      edits.push({ kind: 'insertHeader', index: AT_END, name: field.name, value: field.value })
-    })
-    for (const field of final.headers.slice(0, Math.max(first, 0)).reverse())
-      edits.push({ kind: 'insertHeader', index: 1, name: field.name, value: field.value })
+  mta: 'postfix' | 'sendmail' | 'unknown',
+  granted: ReadonlySet<EditKind>,
+): Batch {
+  const wanted: Edit[] = []
+  if (final.body !== original.body) wanted.push({ kind: 'replaceBody', body: final.body })
+  if (final.layout !== undefined && final.layout !== original.layout) {
+    wanted.push(...HEADER_PLANS[mta](new HeaderDifference(original.headers, final.layout)))
   }
-  if (final.sender.raw !== original.sender.raw)
-    edits.push({ kind: 'changeSender', address: final.sender.raw, args: final.sender.args.join(' ') })
-  const has = (list: MessageSnapshot['recipients'], raw: string): boolean => list.some(path => path.raw === raw)
-  for (const path of original.recipients)
-    if (!has(final.recipients, path.raw)) edits.push({ kind: 'removeRecipient', address: path.raw })
-  for (const path of final.recipients)
-    if (!has(original.recipients, path.raw))
-      edits.push({ kind: 'addRecipient', address: path.raw, args: path.args.join(' ') })
-  return { edits, dropped: [] }
+  wanted.push(...planEnvelope(original, final))
+  return withGranted(wanted, granted)
+}
+
+function withGranted(wanted: readonly Edit[], granted: ReadonlySet<EditKind>): Batch {
+  const edits: Edit[] = []
+  const dropped: string[] = []
+  for (const edit of wanted) {
+    if (granted.has(edit.kind)) {
+      edits.push(edit)
+    } else if (edit.kind === 'insertHeader' && granted.has('addHeader')) {
+      // Better in another place than missing: a trace or a signature may stand anywhere.
+      edits.push({ kind: 'addHeader', name: edit.name, value: edit.value })
+      dropped.push(`the MTA takes no positions: header ${edit.name} was added where the MTA puts it`)
+    } else {
+      dropped.push(`the MTA does not take the edit ${edit.kind}${subject(edit)}`)
+    }
+  }
+  return { edits, dropped }
+}
+
+function subject(edit: Edit): string {
+  if ('name' in edit) return ` (${edit.name})`
+  return 'address' in edit ? ` (${edit.address})` : ''
 }
