@@ -1,0 +1,21 @@
+-- Every edit of the plugins and milters of the chain arrives in one batch at the end of the message.
+dofile(helpers)
+
+local conn = open(6)
+greet(conn)
+message(conn, "edit me")
+replies(conn, SMFIR_CONTINUE, "end of message")
+check(mt.eom_check(conn, MT_HDRINSERT, "X-Tool", value(conn, "on top"), 0), "the plugin's field is not on top")
+check(mt.eom_check(conn, MT_HDRINSERT, "X-Raw"), "the milter's field is missing")
+check(mt.eom_check(conn, MT_HDRCHANGE, "Subject", value(conn, "edited")), "Subject was not changed")
+check(mt.eom_check(conn, MT_HDRDELETE, "X-Old"), "X-Old was not removed")
+check(mt.eom_check(conn, MT_BODYCHANGE, "Goodbye\r\n"), "the body was not replaced")
+check(mt.eom_check(conn, MT_RCPTADD, "<carol@example.net>"), "no recipient was added")
+check(mt.eom_check(conn, MT_RCPTDELETE, "<bob@example.net>"), "no recipient was removed")
+check(not mt.eom_check(conn, MT_QUARANTINE), "nobody asked for quarantine")
+
+message(conn, "hold me")
+replies(conn, SMFIR_CONTINUE, "end of the second message")
+check(mt.eom_check(conn, MT_QUARANTINE, "held by the plugin"), "it was not quarantined")
+check(not mt.eom_check(conn, MT_BODYCHANGE), "an edit of the first message came with the second")
+mt.disconnect(conn)
