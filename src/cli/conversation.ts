@@ -9,8 +9,10 @@ import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { closeFilters, createFilters, type Surroundings } from '../daemon/generation.ts'
 import { type ByteString, bytesOf, encodeText } from '../host/bytes.ts'
+import type { ChainFilter } from '../host/chain/member.ts'
 import type { Configuration } from '../host/config/validate.ts'
 import type { Client, Path } from '../host/events.ts'
+import type { Filter } from '../host/filter.ts'
 import { createSpool } from '../host/message/spool.ts'
 import type { HostEvent } from '../host/observe/event.ts'
 import { Session } from '../host/session.ts'
@@ -60,7 +62,7 @@ export async function play(
     const { clock, log } = around
     const observe = (event: HostEvent): void => void seen.push(event)
     const session = new Session({ id: 'try', filters, settings, clock, log, spool, observe })
-    const player = new Player(session, seen)
+    const player = new Player(session, seen, filters)
     await player.play(envelope, message)
     const settled = player.settled
     const result = settled?.result ? await storedMessage(settled.result) : null
@@ -78,10 +80,12 @@ class Player {
   settled: Played['settled'] = null
   readonly #session: Session
   readonly #seen: HostEvent[]
+  readonly #filters: ReadonlyMap<string, Filter>
 
-  constructor(session: Session, seen: HostEvent[]) {
+  constructor(session: Session, seen: HostEvent[], filters: readonly ChainFilter[]) {
     this.#session = session
     this.#seen = seen
+    this.#filters = new Map(filters.map(({ filter, policy }) => [policy.name, filter]))
   }
 
   async play(envelope: Envelope, message: MessageFile): Promise<void> {
@@ -118,10 +122,16 @@ class Player {
   /** True when the client is refused, or would be told that all is well while the message is gone. */
   async #step(stage: Step['stage'], command: ByteString, answer: Verdict | Promise<Verdict>): Promise<boolean> {
     const verdict = await answer
-    const events = this.#seen.splice(0)
+    const events = this.#seen.splice(0).filter(event => !this.#isIdle(event))
     this.steps.push({ command, stage, verdict, events })
     for (const event of events) if (event.type === 'message-settled') this.settled = event
     return isFinal(verdict)
+  }
+
+  /** A filter that has no part in this stage answers all the same. */
+  #isIdle(event: HostEvent): boolean {
+    if (event.type !== 'filter-answered' || event.stage === 'message' || event.verdict.kind !== 'continue') return false
+    return this.#filters.get(event.filter)?.needs()?.events.has(event.stage) === false
   }
 
   #connectMacros({ hostname: name, address }: Client): Map<string, ByteString> {

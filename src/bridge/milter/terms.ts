@@ -10,17 +10,7 @@ import type { EditKind } from '../../host/message/edit.ts'
 import { type Agreement, action, actionNames, macroStage, protocol, protocolNames } from '../wire/index.ts'
 
 /** In the order of an SMTP conversation. */
-const INTERESTS: readonly Interest[] = [
-  'connect',
-  'helo',
-  'mail',
-  'rcpt',
-  'data',
-  'header',
-  'eoh',
-  'body',
-  'unknown',
-]
+const INTERESTS: readonly Interest[] = ['connect', 'helo', 'mail', 'rcpt', 'data', 'header', 'eoh', 'body', 'unknown']
 
 const notSent: Readonly<Record<Interest, number>> = {
   connect: protocol.NOCONNECT,

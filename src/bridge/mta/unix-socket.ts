@@ -7,7 +7,7 @@
  * link, a directory) is left alone, and at the end only our own socket is removed.
  */
 import { randomBytes } from 'node:crypto'
-import { chmodSync, chownSync, linkSync, lstatSync, readFileSync, type Stats, unlinkSync } from 'node:fs'
+import { chmodSync, chownSync, linkSync, lstatSync, readFileSync, type Stats, statSync, unlinkSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { dirname, join } from 'node:path'
 import { hostError } from '../../host/errors.ts'
@@ -28,6 +28,8 @@ export const temporaryName = (path: string): string => join(dirname(path), `.${r
 
 /** Clears the place of a socket that nobody serves. Throws a coded error if it is taken. */
 export async function clearPlace(path: string): Promise<void> {
+  // libuv tells a missing directory as a missing permission.
+  if (!statSync(dirname(path), { throwIfNoEntry: false })?.isDirectory()) throw hostError('LISTEN_DIRECTORY', path)
   const found = look(path)
   if (found === null) return
   if (!found.isSocket()) throw hostError('LISTEN_FOREIGN', path, kindOf(found))

@@ -2,6 +2,8 @@
  * Words for whatever a plugin threw. Never throws itself: a plugin can throw `null`, a proxy, or an error whose `message` is a
  * getter that throws in turn.
  */
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 /** What was thrown, with the author's own line when there is one: `TypeError: x is null (greylist/index.js:12:7)`. */
 export function describeThrown(thrown: unknown): string {
@@ -20,13 +22,18 @@ export function describeThrown(thrown: unknown): string {
   }
 }
 
-/** File and line of the innermost frame outside of Node and of this folder. */
+/** File and line of the innermost frame outside of Node and of this package. */
 function authorsLine(stack: unknown): string | null {
   if (typeof stack !== 'string') return null
   for (const frame of stack.split('\n').slice(1)) {
-    const place = /\(?((?:file:\/\/|\/)[^()\s]+:\d+:\d+)\)?$/.exec(frame)?.[1]
-    if (place === undefined || /\/host\/(?:plugin|errors)/.test(place)) continue
+    const place = /(?:\(|at |async )(?:file:\/\/)?(\/[^()\s]+:\d+:\d+)\)?$/.exec(frame)?.[1]
+    if (place === undefined || place.startsWith(OWN)) continue
     return place.split('/').slice(-3).join('/')
   }
   return null
 }
+
+/** Where this code lies: `src/host` in a checkout, the bundle's folder in the package. */
+const OWN: string = dirname(fileURLToPath(import.meta.url))
+  .replace(/\/host\/plugin$/, '/host')
+  .concat('/')

@@ -97,7 +97,7 @@ describe('decodeReplyText', () => {
     [`550 ${'x'.repeat(981)}`, 5, 'a line that is too long'],
     [`550 ${'%%'.repeat(491)}`, 5, 'a line that is too long with its % doubled'],
     [`${'550-x\r\n'.repeat(32)}550 x`, 5, '33 lines'],
-  ] as const)('refuses %j as class %i: %s', (wire, expected) => {
+  ] as const)('refuses %j as class %i: %s', (wire, expected, _why) => {
     const decoded = decodeReplyText(wire)
     expect(decoded).toMatchObject({ ok: false, class: expected })
     expect(!decoded.ok && decoded.why).toMatch(/^[\x20-\x7e]+$/)

@@ -41,7 +41,7 @@ export const kept: Settlement = { verdict: CONTINUE, edits: [] }
 
 export class RecordingSession implements HostSession {
   readonly id: string
-  readonly macros = new MacroStore()
+  readonly macros: MacroStore = new MacroStore()
   /** One line a call, bodies joined. */
   readonly told: string[] = []
   readonly bodies: Buffer[] = []
