@@ -49,7 +49,7 @@ interface Transaction {
   readonly began: number
   readonly store: MessageStore
   collector: Collector | null
-  /** The last recipient's refusal: what a message without any recipient came to. */
+  /** A recipient's refusal, a temporary one if there was any: what a message without any recipient came to. */
   refusal: Decision | null
   discarded: boolean
 }
@@ -144,7 +144,7 @@ export class Session {
     if (this.#transaction !== transaction || refused !== null) return verdict
     if (verdict.kind === 'continue') transaction.recipients.push(recipient)
     else if (verdict.kind === 'discard') this.#discard(transaction, decision)
-    else transaction.refusal = decision
+    else if (transaction.refusal === null || verdict.kind === 'tempfail') transaction.refusal = decision
     return verdict
   }
 

@@ -54,7 +54,7 @@ const opinion = (recipientVerdicts: readonly Verdict[]): fc.Arbitrary<Opinion> =
       reason: 'odd',
     }),
     edits: fc.subarray(['stamp', 'add', 'remove'] as const),
-    observed: fc.boolean().map(value => value),
+    observed: fc.boolean(),
   })
 
 const order = fc.shuffledSubarray(RECIPIENTS, { minLength: RECIPIENTS.length })
@@ -130,7 +130,7 @@ describe('the order of recipients', () => {
       { numRuns: 400 },
     )
     // The chains were of every sort.
-    expect([...seen].sort()).toEqual(['accept', 'aborted', 'discard', 'quarantine', 'reject', 'tempfail'].sort())
+    expect([...seen].sort()).toEqual(['accept', 'discard', 'quarantine', 'reject', 'tempfail'])
   })
 
   it('makes nothing of a message that is discarded for one of them', async () => {
