@@ -96,9 +96,9 @@ async function send(opinions: readonly Opinion[], recipients: readonly string[])
   const replies: Record<string, Verdict> = {}
   for (const recipient of recipients) replies[recipient] = await session.rcpt(path(recipient), null)
   const accepted = Object.values(replies).some(({ kind }) => kind === 'continue')
-  let verdict: Verdict | null = null
+  let verdict = accepted ? await session.data() : null
   let edits: readonly Edit[] = []
-  if (accepted && (verdict = await session.data()).kind === 'continue') {
+  if (verdict?.kind === 'continue') {
     session.header('Subject', ' hello')
     session.endOfHeaders()
     await session.body(Buffer.from('text\r\n'))
