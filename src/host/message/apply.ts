@@ -69,7 +69,7 @@ class Work {
         this.#envelope().remove(edit.address)
         break
       case 'changeSender':
-        this.#sender = changeSender(this.#sender, edit.address, edit.args)
+        this.#sender = changeSender(this.#sender, edit.address, edit.args, this.#rules)
         break
       case 'replaceBody':
         this.#body = edit.body

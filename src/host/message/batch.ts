@@ -38,7 +38,7 @@ export function planBatch(
   if (final.layout !== undefined && final.layout !== original.layout) {
     wanted.push(...HEADER_PLANS[mta](new HeaderDifference(original.headers, final.layout)))
   }
-  wanted.push(...planEnvelope(original, final))
+  wanted.push(...planEnvelope(original, final, mta))
   return withGranted(wanted, granted)
 }
 

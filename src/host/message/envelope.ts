@@ -7,7 +7,8 @@
  */
 import type { ByteString } from '../bytes.ts'
 import type { Path } from '../events.ts'
-import type { Edit } from './edit.ts'
+import type { MtaKind } from '../mta.ts'
+import type { Edit, HeaderRules } from './edit.ts'
 
 /** In angle brackets, as the protocol and `Path` have it; nothing at all is the null sender. */
 export const bracketed = (address: ByteString): ByteString =>
@@ -22,11 +23,19 @@ export function addressKey(address: ByteString): string {
 
 const parameters = (args: ByteString): ByteString[] => args.split(' ').filter(arg => arg !== '')
 
-/** Without parameters of its own the new sender keeps those of the old one, as on both MTAs. */
-export const changeSender = (sender: Path, address: ByteString, args: ByteString): Path => ({
-  raw: bracketed(address),
-  args: args.trim() === '' ? sender.args : parameters(args),
-})
+const keyword = (parameter: ByteString): string => parameter.replace(/=.*/s, '').toUpperCase()
+
+/**
+ * Without parameters of its own the new sender keeps those of the old one, as on both MTAs. With some, Sendmail forgets the old
+ * ones and Postfix changes those that are named.
+ */
+export function changeSender(sender: Path, address: ByteString, args: ByteString, rules: HeaderRules): Path {
+  const named = parameters(args)
+  const keywords = new Set(named.map(keyword))
+  const kept =
+    named.length === 0 || rules === 'postfix' ? sender.args.filter(parameter => !keywords.has(keyword(parameter))) : []
+  return { raw: bracketed(address), args: [...kept, ...named] }
+}
 
 /** Recipients that are being edited. */
 export class RecipientList {
@@ -60,12 +69,16 @@ export class RecipientList {
 export function planEnvelope(
   before: { readonly sender: Path; readonly recipients: readonly Path[] },
   after: { readonly sender: Path; readonly recipients: readonly Path[] },
+  mta: MtaKind,
 ): Edit[] {
   const edits: Edit[] = []
-  const oldArgs = before.sender.args.join(' ')
-  const newArgs = after.sender.args.join(' ')
-  if (before.sender.raw !== after.sender.raw || oldArgs !== newArgs) {
-    edits.push({ kind: 'changeSender', address: after.sender.raw, args: oldArgs === newArgs ? '' : newArgs })
+  const old = before.sender.args
+  const args = after.sender.args
+  const same = old.join(' ') === args.join(' ')
+  if (before.sender.raw !== after.sender.raw || !same) {
+    // Postfix keeps what is not named, and takes no parameter but RET and ENVID here.
+    const told = same ? [] : mta === 'postfix' ? args.filter(parameter => !old.includes(parameter)) : args
+    edits.push({ kind: 'changeSender', address: after.sender.raw, args: told.join(' ') })
   }
   if (before.recipients === after.recipients) return edits
   const wanted = new Map(after.recipients.map(path => [addressKey(path.raw), path.args.join(' ')]))
