@@ -10,6 +10,7 @@ import type { SocketAddress } from './bridge/wire/index.ts'
 import { Generation, type Surroundings } from './daemon/generation.ts'
 import { Listeners } from './daemon/listeners.ts'
 import type { Configuration } from './host/config/validate.ts'
+import { described } from './host/errors.ts'
 import type { AbortReason } from './host/filter.ts'
 
 export interface DaemonOptions extends Surroundings {
@@ -122,8 +123,8 @@ class RunningDaemon implements Daemon {
     if (generation === null || this.#refusing) return null
     const { sessions } = generation.configuration.settings.limits
     if (this.sessions >= sessions) {
-      const detail = `${sessions} SMTP connections are open`
-      this.#options.observe({ type: 'limit-reached', session: '', message: null, limit: 'sessions', detail })
+      const what = described('LIMIT_SESSIONS', sessions)
+      this.#options.observe({ type: 'limit-reached', session: '', message: null, ...what })
       return null
     }
     return generation.open(`${this.#epoch}.${(++this.#count).toString(36)}`)

@@ -57,7 +57,7 @@ function eventLines(event: HostEvent): string[] {
     case 'answer-refused':
       return [`  ${event.filter}: dropped: ${harmless(event.detail)}`]
     case 'limit-reached':
-      return [`  limit reached: ${event.limit}: ${harmless(event.detail)}`]
+      return [`  limit reached (${event.code}): ${harmless(event.detail)}`]
     default:
       return []
   }

@@ -7,13 +7,14 @@
 import type { ByteString } from './bytes.ts'
 import { describeThrown } from './chain/failure.ts'
 import type { Limits } from './config/settings.ts'
+import { described } from './errors.ts'
 import type { Body, BodyWriter, HeaderField } from './message/snapshot.ts'
 import { rejectWith, tempfailWith, type Verdict } from './verdict.ts'
 
 /** Why a message cannot be taken: what to tell the client, and which limit or trouble it was. */
 export interface Overflow {
   readonly verdict: Verdict
-  readonly limit: string
+  readonly code: string
   readonly detail: string
 }
 
@@ -43,12 +44,11 @@ export class Collector {
     if (this.#overflow !== null) return
     this.#headerBytes += name.length + value.length + 3
     if (this.#fields.length >= this.#limits.headers) {
-      this.#stop(rejectWith(552, '5.3.4', 'Too many header fields'), 'headers', `more than ${this.#limits.headers}`)
+      this.#stop(rejectWith(552, '5.3.4', 'Too many header fields'), described('LIMIT_HEADERS', this.#limits.headers))
     } else if (this.#headerBytes > this.#limits.headerBytes) {
       this.#stop(
         rejectWith(552, '5.3.4', 'Message headers too large'),
-        'headerBytes',
-        `more than ${this.#limits.headerBytes} bytes`,
+        described('LIMIT_HEADER_BYTES', this.#limits.headerBytes),
       )
     } else {
       this.#fields.push({ name, value })
@@ -59,7 +59,7 @@ export class Collector {
     if (this.#overflow !== null) return
     this.#bodyBytes += chunk.length
     if (this.#bodyBytes > this.#limits.body) {
-      this.#stop(rejectWith(552, '5.3.4', 'Message body too large'), 'body', `more than ${this.#limits.body} bytes`)
+      this.#stop(rejectWith(552, '5.3.4', 'Message body too large'), described('LIMIT_BODY', this.#limits.body))
       return
     }
     try {
@@ -85,11 +85,12 @@ export class Collector {
   }
 
   #spoolFailed(thrown: unknown): void {
-    this.#stop(tempfailWith(452, '4.3.1', 'Insufficient system storage'), 'spool', describeThrown(thrown).detail)
+    const { code, detail } = describeThrown(thrown)
+    this.#stop(tempfailWith(452, '4.3.1', 'Insufficient system storage'), { code: code ?? 'SPOOL_FAILED', detail })
   }
 
-  #stop(verdict: Verdict, limit: string, detail: string): void {
-    this.#overflow = { verdict, limit, detail }
+  #stop(verdict: Verdict, what: Omit<Overflow, 'verdict'>): void {
+    this.#overflow = { verdict, ...what }
     this.#fields.length = 0
     this.#writer.discard()
   }

@@ -14,7 +14,6 @@ const table = {
     `filter ${filter} gave an answer at ${stage} that cannot be used: ${what}`,
   BUDGET_SPENT: (filter: string, stage: string, seconds: number): string =>
     `the chain's ${seconds} s for ${stage} were spent before filter ${filter} had answered`,
-
   INTERRUPTED: (filter: string, stage: string, why: string): string =>
     `filter ${filter} was interrupted at ${stage}: ${why}`,
 
@@ -38,6 +37,8 @@ const table = {
   LIMIT_HEADER_BYTES: (limit: number): string =>
     `the headers of a message are larger than limits.headerBytes (${limit} bytes)`,
   LIMIT_RECIPIENTS: (limit: number): string => `a message has more recipients than limits.recipients (${limit})`,
+  LIMIT_SESSIONS: (limit: number): string =>
+    `limits.sessions (${limit}) SMTP connections are open: new mail is put off`,
   LIMIT_EDITS: (filter: string, limit: number): string =>
     `filter ${filter} sent more edits than limits.edits (${limit})`,
 
@@ -116,6 +117,15 @@ export class HostError extends Error {
 /** Makes the error of that code, e.g. `hostError('FILTER_TIMEOUT', 'spf', 'rcpt', 30)`. */
 export const hostError = <C extends ErrorCode>(code: C, ...values: Parameters<(typeof table)[C]>): HostError =>
   new HostError(code, (table[code] as (...values: unknown[]) => string)(...values))
+
+/** Code and message of what is reported without being thrown. */
+export const described = <C extends ErrorCode>(
+  code: C,
+  ...values: Parameters<(typeof table)[C]>
+): { readonly code: C; readonly detail: string } => ({
+  code,
+  detail: (table[code] as (...values: unknown[]) => string)(...values),
+})
 
 /** All codes, for the test that compares them with the documentation. */
 export const errorCodes = (): ErrorCode[] => Object.keys(table) as ErrorCode[]

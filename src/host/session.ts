@@ -12,6 +12,7 @@ import { Chain, type ChainReport, type Decision } from './chain/chain.ts'
 import { type ChainFilter, Member } from './chain/member.ts'
 import { Collector, type Overflow } from './collector.ts'
 import type { Settings } from './config/settings.ts'
+import { described } from './errors.ts'
 import type { Client, Path, RcptEvent } from './events.ts'
 import type { AbortReason, FilterContext, Outcome } from './filter.ts'
 import { MacroStore } from './macros.ts'
@@ -136,7 +137,7 @@ export class Session {
     if (transaction === null || transaction.discarded) return CONTINUE
     const limit = this.#options.settings.limits.recipients
     if (refused === null && transaction.recipients.length >= limit) {
-      this.#overflowed({ verdict: CONTINUE, limit: 'recipients', detail: `more than ${limit}` })
+      this.#overflowed(described('LIMIT_RECIPIENTS', limit))
       return tempfailWith(452, '4.5.3', 'Too many recipients')
     }
     const decision = await this.#chain.rcpt({ recipient, refused, macros: this.macros })
@@ -314,12 +315,12 @@ export class Session {
     this.#written = null
   }
 
-  #overflowed({ limit, detail }: Overflow): void {
+  #overflowed({ code, detail }: Omit<Overflow, 'verdict'>): void {
     this.#options.observe({
       type: 'limit-reached',
       session: this.id,
       message: this.#transaction?.id ?? null,
-      limit,
+      code,
       detail,
     })
   }
@@ -389,7 +390,7 @@ export class Session {
 const NOBODY: Decision = { verdict: CONTINUE, by: null }
 const ABORTED: AbortReason = { kind: 'mta-abort', detail: 'the MTA ended the transaction' }
 const INTERRUPTED = tempfailWith(451, '4.7.1', 'Service unavailable - try again later')
-const NO_BODY: Overflow = { verdict: INTERRUPTED, limit: 'spool', detail: 'the body could not be stored' }
+const NO_BODY: Overflow = { verdict: INTERRUPTED, ...described('SPOOL_GONE') }
 
 const outcomeOf = (verdict: Verdict, quarantine: string | null): Outcome =>
   verdict.kind === 'continue' || verdict.kind === 'accept'

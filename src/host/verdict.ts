@@ -30,8 +30,6 @@ export type Verdict =
   /** Accept into the MTA's hold queue. Later filters still see the message. */
   | { readonly kind: 'quarantine'; readonly reason: ByteString }
 
-export type VerdictKind = Verdict['kind']
-
 export const CONTINUE: Verdict = Object.freeze({ kind: 'continue' })
 export const ACCEPT: Verdict = Object.freeze({ kind: 'accept' })
 export const DISCARD: Verdict = Object.freeze({ kind: 'discard' })

@@ -351,7 +351,7 @@ describe('limits', () => {
     expect((await deliver(session, { headers })).end?.verdict).toEqual(
       rejectWith(552, '5.3.4', 'Too many header fields'),
     )
-    expect(of('limit-reached')).toMatchObject([{ limit: 'headers' }])
+    expect(of('limit-reached')).toMatchObject([{ code: 'LIMIT_HEADERS' }])
     expect((await deliver(session)).end?.verdict).toEqual(CONTINUE)
   })
 

@@ -125,6 +125,7 @@ class Writer implements BodyWriter {
   #used = 0
   #file: SpoolFile | null = null
   #failure: HostError | null = null
+  #discarded = false
   #finished = false
 
   constructor(files: Files, memory: number, limit: number) {
@@ -134,7 +135,7 @@ class Writer implements BodyWriter {
   }
 
   write(chunk: Uint8Array): void | Promise<void> {
-    if (this.#failure) throw this.#failure
+    this.#usable()
     if (this.#finished) throw new Error('a body was written to after it had been finished')
     if (this.#size + chunk.length > this.#limit) {
       this.#fail(hostError('LIMIT_BODY', this.#limit))
@@ -152,7 +153,7 @@ class Writer implements BodyWriter {
   }
 
   finish(): Body | Promise<Body> {
-    if (this.#failure) throw this.#failure
+    this.#usable()
     this.#finished = true
     if (this.#block !== null) this.#blocks.push(this.#block.subarray(0, this.#used))
     const blocks = this.#blocks
@@ -160,16 +161,27 @@ class Writer implements BodyWriter {
     this.#blocks = []
     if (this.#file === null) return memoryBody(blocks)
     const file = this.#file
+    // What goes wrong here is what `flushed` rejects with.
     file.append(blocks)?.catch(() => {})
     return file.flushed().then(() => ({ size: this.#size, memory: null, chunks: () => file.pieces() }))
   }
 
   discard(): void {
-    this.#fail(hostError('SPOOL_GONE'))
+    this.#discarded = true
+    this.#free()
+  }
+
+  #usable(): void {
+    if (this.#failure) throw this.#failure
+    if (this.#discarded) throw hostError('SPOOL_GONE')
   }
 
   #fail(failure: HostError): void {
     this.#failure ??= failure
+    this.#free()
+  }
+
+  #free(): void {
     this.#blocks = []
     this.#block = null
     if (this.#file) this.#files.close(this.#file)

@@ -51,7 +51,7 @@ export type HostEvent =
       readonly stage: Stage
       readonly detail: string
     } & Where)
-  | ({ readonly type: 'limit-reached'; readonly limit: string; readonly detail: string } & Where)
+  | ({ readonly type: 'limit-reached'; readonly code: string; readonly detail: string } & Where)
   | ({
       readonly type: 'message-settled'
       readonly client: Client | null

@@ -45,7 +45,7 @@ export function logEvents(log: Logger, clock: Clock): Observer {
         return seldom(`refused ${event.filter}`, fields, `answer of a filter dropped: ${event.detail}`)
       }
       case 'limit-reached':
-        return seldom(`limit ${event.limit}`, { ...where, limit: event.limit }, `limit reached: ${event.detail}`)
+        return seldom(event.code, { ...where, code: event.code }, event.detail)
       case 'message-settled':
         return log.info(summary(event), 'message')
     }
