@@ -8,6 +8,7 @@ if (major < 24) {
   process.exit(2)
 }
 
-const built = new URL('../dist/cli/main.js', import.meta.url)
-const { main } = await import(existsSync(built) ? built.href : new URL('../src/cli/main.ts', import.meta.url).href)
+// The source is there in a checkout only, where it is newer than what was built of it.
+const source = new URL('../src/cli/main.ts', import.meta.url)
+const { main } = await import(existsSync(source) ? source.href : new URL('../dist/cli/main.js', import.meta.url).href)
 process.exit(await main(process.argv.slice(2)))
