@@ -1,0 +1,81 @@
+/** Every TypeScript block of the README and of docs/ is a file that compiles, and configurations and plugins also load. */
+import { spawnSync } from 'node:child_process'
+import { globSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { basename, join, resolve } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+const ROOT = resolve(import.meta.dirname, '../..')
+const pages = ['README.md', ...globSync('docs/*.md', { cwd: ROOT }), ...globSync('plugins/*/README.md', { cwd: ROOT })]
+
+const snippets = pages.flatMap(page =>
+  [...readFileSync(join(ROOT, page), 'utf8').matchAll(/^```ts\n([\s\S]*?)^```/gm)].map((match, index) => ({
+    page,
+    name: `${page.replaceAll('/', '-')}-${index + 1}.ts`,
+    text: match[1]!,
+  })),
+)
+
+let folder: string
+
+beforeAll(() => {
+  // Inside the repository, so that packages resolve as they do for any file of it.
+  folder = mkdtempSync(join(ROOT, 'test/docs/.snippets-'))
+  // Plugins of this repository are not built when tests run: their source stands for them.
+  const fromSource = (text: string): string =>
+    text.replaceAll(/'milter-plugin-([\w-]+)'/g, "'../../../plugins/$1/src/index.ts'")
+  for (const { name, text } of snippets) writeFileSync(join(folder, name), fromSource(text))
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+describe('code in the documentation', () => {
+  it('is there', () => {
+    expect(snippets.length).toBeGreaterThan(5)
+  })
+
+  it('compiles', () => {
+    const { compilerOptions } = JSON.parse(readFileSync(join(ROOT, 'tsconfig.json'), 'utf8')) as {
+      compilerOptions: { paths: Record<string, string[]> }
+    }
+    const paths: Record<string, string[]> = {}
+    for (const [name, places] of Object.entries(compilerOptions.paths))
+      paths[name] = places.map(at => resolve(ROOT, at))
+    const options = {
+      ...compilerOptions,
+      paths,
+      isolatedDeclarations: false,
+      declaration: false,
+      noUnusedLocals: false,
+    }
+    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, include: ['*.ts'] }))
+    const tsc = spawnSync(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', folder], {
+      encoding: 'utf8',
+    })
+    expect(tsc.stdout).toBe('')
+    expect(tsc.status).toBe(0)
+  })
+
+  const configurations = snippets.filter(({ text }) => text.includes('defineConfig'))
+  it.each(configurations.map(({ name }) => name))('the configuration %s is valid', name => {
+    const list = spawnSync(
+      process.execPath,
+      [join(ROOT, 'bin/milterhost.mjs'), 'list', '--json', '--config', join(folder, name)],
+      { encoding: 'utf8' },
+    )
+    expect(list.stderr).toBe('')
+    expect(list.status).toBe(0)
+  })
+
+  it('the page for authors stays short', () => {
+    expect(statSync(join(ROOT, 'docs/writing-a-plugin.md')).size).toBeLessThan(5_000)
+  })
+})
+
+describe('links between pages', () => {
+  it.each(pages)('%s points only at files that exist', page => {
+    const text = readFileSync(join(ROOT, page), 'utf8')
+    const missing = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g)]
+      .map(match => match[1]!)
+      .filter(target => !statSync(resolve(ROOT, page, '..', target), { throwIfNoEntry: false }))
+    expect(missing, basename(page)).toEqual([])
+  })
+})
