@@ -3,7 +3,7 @@
 
 import { definePlugin, type FilterEntry } from 'milterhost/plugin'
 import { type HostOptions, type RunningHost, startHost } from '../harness/host.ts'
-import { onCleanup } from '../harness/index.ts'
+import { onCleanup, sleep } from '../harness/index.ts'
 
 export type OnFailure = 'tempfail' | 'accept' | 'reject' | 'quarantine'
 export const POLICIES: readonly OnFailure[] = ['tempfail', 'accept', 'reject', 'quarantine']
@@ -39,8 +39,8 @@ let clients = 0
 
 /** An address that no other case has; the MTAs connect from it, so it is one of this machine's. */
 export const newClient = (): string => {
-  clients++
-  return `127.1.${clients >> 8}.${clients & 255 || 255}`
+  const n = clients++
+  return `127.1.${Math.floor(n / 250)}.${(n % 250) + 1}`
 }
 
 /** Runs until the end of the test file at the latest. */
@@ -51,6 +51,7 @@ export function steadily(work: () => Promise<void>): { stop(): Promise<number> }
     while (going) {
       await work()
       rounds++
+      await sleep(0.03)
     }
   })()
   // Told to who calls stop.

@@ -1,7 +1,7 @@
 // What an external milter can do wrong, and a milter that does it: to one client, once. It knows its victim by the address that
 // CONNECT tells, so that any number of cases may run side by side against one host and everybody else finds it in good health.
 
-import { cstrings, type Packet, type RawMilter, type RawMilterScript, rawMilter, type Step } from '../harness/index.ts'
+import { type Packet, type RawMilter, type RawMilterScript, rawMilter, type Step } from '../harness/index.ts'
 
 /** Commands that a milter is asked and answers, in order. */
 export const COMMANDS = ['C', 'H', 'M', 'R', 'T', 'L', 'N', 'B', 'E'] as const
@@ -96,8 +96,8 @@ interface Armed {
 export interface FaultyMilter extends RawMilter {
   /** The next time that this client's connection brings this packet, and then never again. */
   arm(client: string, at: string, steps: Step[], nth?: number): void
-  /** What the milter answers to negotiations from now on; without steps as it should. */
-  meet(steps?: Step[]): void
+  /** The next negotiation, whosever it is, gets this instead of an answer. */
+  misagree(steps: Step[]): void
 }
 
 /** Listens at once on that UNIX socket. `protocol`: the flags it asks for. */
@@ -117,17 +117,22 @@ export async function faultyMilter(address: string, protocol = 0): Promise<Fault
     }
     return packet.command === 'E' ? WELL : undefined
   }
+  let negotiation: Step[] | undefined
   const script: RawMilterScript = {
     protocol,
+    get negotiate(): Step[] {
+      const steps = negotiation
+      negotiation = undefined
+      return steps as Step[]
+    },
     on: Object.fromEntries([...COMMANDS, 'U'].map(command => [command, rule])),
   }
   const milter = await rawMilter(script, address)
   return {
     ...milter,
     arm: (client, at, steps, nth = 0) => void armed.set(client, { at, nth, steps }),
-    meet(steps) {
-      if (steps === undefined) delete script.negotiate
-      else script.negotiate = steps
+    misagree(steps) {
+      negotiation = steps
     },
   }
 }
@@ -136,11 +141,4 @@ export async function faultyMilter(address: string, protocol = 0): Promise<Fault
 function clientIn(data: Buffer): string {
   const address = data.indexOf(0) + 4
   return data.toString('latin1', address, data.indexOf(0, address))
-}
-
-/** The payload of an answer to a negotiation. */
-export const agreement = (version: number, actions: number, protocol: number, rest = ''): Buffer => {
-  const numbers = Buffer.alloc(12)
-  for (const [i, value] of [version, actions, protocol].entries()) numbers.writeUInt32BE(value >>> 0, i * 4)
-  return Buffer.concat([numbers, rest === '' ? Buffer.alloc(0) : cstrings(rest)])
 }
