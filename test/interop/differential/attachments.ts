@@ -22,10 +22,7 @@ export interface Settled {
 }
 
 /** Milters of each way in, as 'unix:/path' (Sendmail's several writes a step are slow over TCP). */
-export async function attach<Way extends string>(
-  kind: Kind,
-  ways: Record<Way, string[]>,
-): Promise<Attachments<Way>> {
+export async function attach<Way extends string>(kind: Kind, ways: Record<Way, string[]>): Promise<Attachments<Way>> {
   const entries = Object.entries(ways) as [Way, string[]][]
   const places = await Promise.all(entries.map(async ([way, milters]) => ({ way, milters, port: await freePort() })))
   const mta = kind === 'postfix' ? await postfix(places) : await sendmail(places)
@@ -67,8 +64,8 @@ const postfix = (also: Place[]): Promise<Mta> =>
   })
 
 function sendmail(places: Place[]): Promise<Mta> {
-  // Without it every message waits for the disk, four times.
-  const mc = ["define(`confSAFE_QUEUE', `False')dnl"]
+  // Delivers before it answers, by the session's own process: half the time, and the outcome is the same.
+  const mc = ["define(`confDELIVERY_MODE', `interactive')dnl", "define(`confSAFE_QUEUE', `interactive')dnl"]
   for (const { milters, port } of places) {
     const names = milters.map((milter, index) => {
       const name = `f${port}x${index}`
@@ -108,7 +105,10 @@ function queueIdOf({ raw }: Delivery): string {
 
 /** Queue id in the reply to the final dot. */
 export const queueIdIn = (reply: string): string | undefined =>
-  /queued as (\w+)|^250 2\.0\.0 (\w+) Message accepted/.exec(reply)?.slice(1).find(id => id !== undefined)
+  /queued as (\w+)|^250 2\.0\.0 (\w+) Message accepted/
+    .exec(reply)
+    ?.slice(1)
+    .find(id => id !== undefined)
 
 // biome-ignore format: a table
 const MASKS: readonly (readonly [RegExp, string])[] = [

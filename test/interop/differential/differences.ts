@@ -20,13 +20,15 @@ export const DIFFERENCES: Difference[] = [
     kinds: ['postfix', 'sendmail'],
     cases: /^shutdown /,
     instead: [['y', '421 4.7.0 Service shutting down, closing transmission channel']],
-    reason: 'Postfix 3.7 says 250 and drops the message when it is told SHUTDOWN at the end, Sendmail 8.17 does not know it.',
+    reason:
+      'Postfix 3.7 says 250 and drops the message when it is told SHUTDOWN at the end, Sendmail 8.17 does not know it.',
   },
   {
     kinds: ['postfix', 'sendmail'],
     cases: /^a lone per cent sign /,
     instead: [['y', '550 5.7.1 100%% spam']],
-    reason: 'The text is sent as it was meant. Postfix leaves the sign out, Sendmail puts its own text in place of all of it.',
+    reason:
+      'The text is sent as it was meant. Postfix leaves the sign out, Sendmail puts its own text in place of all of it.',
   },
   {
     kinds: ['postfix', 'sendmail'],

@@ -1,4 +1,7 @@
-// Seeded chance, so that a run that failed can be repeated: the seed is in every failure's text.
+// Seeded chance, so that a run that failed can be repeated: the seed is in the test's name.
+
+/** Always the same, so that a change that breaks something is seen at once; MILTERHOST_SEED=N explores. */
+export const SEED: number = Number(process.env.MILTERHOST_SEED ?? 20_260_730)
 
 export class Chance {
   #state: number

@@ -1,35 +1,45 @@
-// Makes a failed edit case small enough to read: leaves out one thing after the other as long as the difference stays.
+// Makes a case that failed small enough to read: leaves out one thing after the other as long as the difference stays.
 
 import type { EditCase, Mail } from './edit-scripts.ts'
 
 /** `differ` says of each candidate whether it still shows the difference; all of a round are asked at once. */
-export async function smallest(
-  found: EditCase,
-  differ: (candidates: readonly EditCase[]) => Promise<boolean[]>,
-): Promise<EditCase> {
+export async function smallest<Case>(
+  found: Case,
+  smaller: (found: Case) => Case[],
+  differ: (candidates: readonly Case[]) => Promise<boolean[]>,
+): Promise<Case> {
   let small = found
   for (;;) {
     const candidates = smaller(small)
-    const which = (await differ(candidates)).indexOf(true)
+    const which = candidates.length === 0 ? -1 : (await differ(candidates)).indexOf(true)
     if (which === -1) return small
-    small = candidates[which] as EditCase
+    small = candidates[which] as Case
   }
 }
 
-function smaller({ mail, scripts }: EditCase): EditCase[] {
-  const without = <T>(list: readonly T[]): T[][] => list.map((_, at) => [...list.slice(0, at), ...list.slice(at + 1)])
-  const halves = <T>(list: readonly T[]): T[][] =>
-    list.length < 4 ? [] : [list.slice(0, list.length / 2), list.slice(list.length / 2)]
-  const mails: Mail[] = [
-    ...[...halves(mail.headers), ...without(mail.headers)].map(headers => ({ ...mail, headers })),
-    ...(mail.to.length > 1 ? without(mail.to).map(to => ({ ...mail, to })) : []),
+export function smallerCases({ mail, scripts }: EditCase): EditCase[] {
+  return [
+    ...scripts.flatMap((script, milter) =>
+      parts(script).map(less => ({ mail, scripts: scripts.with(milter, [...less]) })),
+    ),
+    ...smallerMails(mail).map(less => ({ mail: less, scripts })),
+  ]
+}
+
+export function smallerMails(mail: Mail): Mail[] {
+  return [
+    ...parts(mail.headers).map(headers => ({ ...mail, headers })),
+    ...(mail.to.length > 1 ? parts(mail.to).map(to => ({ ...mail, to })) : []),
     ...(mail.body === '' ? [] : [{ ...mail, body: '' }]),
     ...(mail.from === 'a@example.com' ? [] : [{ ...mail, from: 'a@example.com' }]),
   ]
+}
+
+/** The list without one half, and without each one. */
+export function parts<T>(list: readonly T[]): T[][] {
+  const half = Math.floor(list.length / 2)
   return [
-    ...scripts.flatMap((script, milter) =>
-      [...halves(script), ...without(script)].map(less => ({ mail, scripts: scripts.with(milter, less) })),
-    ),
-    ...mails.map(less => ({ mail: less, scripts })),
+    ...(list.length < 4 ? [] : [list.slice(0, half), list.slice(half)]),
+    ...list.map((_, at) => [...list.slice(0, at), ...list.slice(at + 1)]),
   ]
 }

@@ -89,13 +89,18 @@ function came({ transcript, ended }: SessionLog, { deliveries, held }: Settled):
     if (id === undefined) return 'not taken'
     if (held.has(id)) return 'held'
     const out = deliveries.get(id) ?? []
-    return out.map(({ raw, sender, recipients }) => `<${sender}> to ${recipients}\n${masked(raw.toString('latin1'))}`).join()
+    return out
+      .map(({ raw, sender, recipients }) => `<${sender}> to ${recipients}\n${masked(raw.toString('latin1'))}`)
+      .join()
   })
   return { transcript, messages }
 }
 
 /** A plugin with all hooks, that answers in each session as ordered for its client, in the first message only. */
-function obedientPlugin(): { entry: ReturnType<ReturnType<typeof definePlugin>>; order(client: string, what: VerdictCase): void } {
+function obedientPlugin(): {
+  entry: ReturnType<ReturnType<typeof definePlugin>>
+  order(client: string, what: VerdictCase): void
+} {
   const orders = new Map<string, VerdictCase>()
   interface Seen {
     message: number
