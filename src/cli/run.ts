@@ -1,7 +1,7 @@
 /**
  * `milterhost run`: the daemon in the foreground, its log on standard error, its signals.
  *
- * SIGHUP reloads, SIGTERM and SIGINT drain and end within 30 seconds, a second one ends at once. An error that escapes from a
+ * SIGHUP reloads, SIGTERM and SIGINT drain and end within 30 seconds, a second one ends at once, SIGUSR1 does nothing. An error that escapes from a
  * plugin is logged and serving goes on: ending would cut every message in work, of the other filters too.
  */
 import { Command, Option } from 'commander'
@@ -96,6 +96,8 @@ function keepServing(log: LevelledLogger): void {
     const { code, message } = hostError('UNCAUGHT', what)
     log.error({ code, error }, message)
   }
+  // Without a listener Node opens its debugger, and with it this process, to whoever may connect.
+  process.on('SIGUSR1', () => log.warn({}, 'SIGUSR1 does nothing here'))
   process.on('uncaughtException', tell)
   process.on('unhandledRejection', tell)
 }

@@ -29,6 +29,7 @@ export function needsOf(filters: readonly ChainFilter[]): Needs {
     if (policy.mode === 'observe') continue
     for (const answer of needs?.answers ?? ANSWERED) answers.add(answer)
     for (const edit of needs?.edits ?? EDIT_KINDS) edits.add(edit)
+    if (policy.onFailure === 'quarantine') edits.add('quarantine')
   }
   return { events, answers, edits, refusedRecipients, macros }
 }
