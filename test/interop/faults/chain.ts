@@ -44,14 +44,14 @@ export const newClient = (): string => {
 }
 
 /** Runs until the end of the test file at the latest. */
-export function steadily(work: () => Promise<void>): { stop(): Promise<number> } {
+export function steadily(work: () => Promise<void>, pause = 0.03): { stop(): Promise<number> } {
   let going = true
   let rounds = 0
   const run = (async () => {
     while (going) {
       await work()
       rounds++
-      await sleep(0.03)
+      await sleep(pause)
     }
   })()
   // Told to who calls stop.

@@ -1,44 +1,13 @@
 // An external milter that cannot be met: absent, refusing, silent, or lying when it negotiates; at whichever event it would be met.
 // Sessions that have met it before go on with their mail all the while.
 
-import { renameSync, rmSync } from 'node:fs'
-import net from 'node:net'
 import { socket } from 'milterhost'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cstrings, type Step, tempDir, uint32 } from '../harness/index.ts'
 import { type Hosts, hostsFor, newClient, type OnFailure, POLICIES, steadily } from './chain.ts'
 import { failsOnce, greeted, MILTER_WELL, passes } from './conversation.ts'
 import { type FaultyMilter, faultyMilter } from './milter-fault.ts'
-
-interface Refusal {
-  name: string
-  code: string
-  /** What it answers to the offer; without, there is nobody to answer. */
-  steps?: Step[]
-  nobody?: 'absent' | 'refusing'
-}
-
-const answer = (...rest: Buffer[]): Step => ['packet', 'O', Buffer.concat(rest)]
-const NEGOTIATION = 'MILTER_NEGOTIATION'
-
-const REFUSALS: readonly Refusal[] = [
-  { name: 'is absent', nobody: 'absent', code: 'MILTER_CONNECT' },
-  { name: 'refuses connections', nobody: 'refusing', code: 'MILTER_CONNECT' },
-  { name: 'closes', steps: [['close']], code: NEGOTIATION },
-  { name: 'resets', steps: [['rst']], code: NEGOTIATION },
-  { name: 'hangs', steps: [['hang']], code: 'MILTER_CONNECT_TIMEOUT' },
-  { name: 'answers garbage', steps: [['garbage', 4000]], code: NEGOTIATION },
-  { name: 'closes within its answer', steps: [['raw', '\0\0\0\x0dO\0\0\0\x06'], ['close']], code: NEGOTIATION },
-  { name: 'sends a length of 0xFFFFFFFF', steps: [['raw', '\xff\xff\xff\xffO']], code: NEGOTIATION },
-  { name: 'says CONTINUE', steps: ['c'], code: NEGOTIATION },
-  { name: 'answers in 3 bytes', steps: [answer(Buffer.from('\0\0\x06'))], code: NEGOTIATION },
-  { name: 'answers with version 9', steps: [answer(uint32(9, 0x1ff, 0))], code: NEGOTIATION },
-  { name: 'answers with version 1', steps: [answer(uint32(1, 0x0f, 0))], code: NEGOTIATION },
-  { name: 'wants an action that nobody offered', steps: [answer(uint32(6, 0x3ff, 0))], code: NEGOTIATION },
-  { name: 'cuts its list of macros', steps: [answer(uint32(6, 0x1ff, 0, 1), Buffer.from('i'))], code: NEGOTIATION },
-  { name: 'answers twice', steps: [answer(uint32(6, 0x1ff, 0)), answer(uint32(6, 0, 0))], code: NEGOTIATION },
-  { name: 'adds a verdict', steps: [answer(uint32(6, 0x1ff, 0)), 'a'], code: NEGOTIATION },
-]
+import { answer, REFUSALS, type Refusal, takeAway } from './refusal.ts'
 
 interface Met {
   milter: FaultyMilter
@@ -63,22 +32,6 @@ const beside: { stop(): Promise<number> }[] = []
 afterAll(async () => {
   for (const session of beside) expect(await session.stop()).toBeGreaterThan(1)
 })
-
-/** Takes the socket away, or leaves one that nobody listens on; returns what brings it back. */
-async function takeAway({ address }: FaultyMilter, how: 'absent' | 'refusing'): Promise<() => void> {
-  const path = address.replace('unix:', '')
-  renameSync(path, `${path}.away`)
-  if (how === 'refusing') {
-    const server = net.createServer()
-    await new Promise<void>(resolve => server.listen(`${path}.stale`, resolve))
-    renameSync(`${path}.stale`, path)
-    await new Promise(resolve => server.close(resolve))
-  }
-  return () => {
-    rmSync(path, { force: true })
-    renameSync(`${path}.away`, path)
-  }
-}
 
 async function fails({ milter, hosts }: Met, at: string, refusal: Refusal, onFailure: OnFailure): Promise<void> {
   const heal = refusal.nobody && (await takeAway(milter, refusal.nobody))

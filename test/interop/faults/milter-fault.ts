@@ -43,7 +43,7 @@ const SLOW = '\0\0\0\x15y451 4.7.1 too slow\0'
 /** Found out by the clock alone. */
 export const HANGS: readonly MilterFault[] = [
   { name: 'hangs', steps: [['hang']], code: 'FILTER_TIMEOUT' },
-  { name: 'makes progress and no end', steps: [['progress', 60, 0.05]], code: 'FILTER_TIMEOUT' },
+  { name: 'makes progress and no end', steps: [['progress', 100, 0.05]], code: 'FILTER_TIMEOUT' },
   { name: 'answers a byte at a time', steps: [['drip', SLOW, 0.2]], code: 'FILTER_TIMEOUT' },
 ]
 
@@ -78,7 +78,7 @@ export const HALF_DONE: readonly MilterFault[] = [
 ]
 export const HALF_DONE_HANGS: readonly MilterFault[] = [
   partly('hangs', [['hang']], 'FILTER_TIMEOUT'),
-  partly('makes progress and no end', [['progress', 60, 0.05]], 'FILTER_TIMEOUT'),
+  partly('makes progress and no end', [['progress', 100, 0.05]], 'FILTER_TIMEOUT'),
   partly('stalls within 100 MB of body', [['raw', '\x06\0\0\0bPARTIAL'], ['hang']], 'FILTER_TIMEOUT'),
 ].map(all => all.at(-1) as MilterFault)
 

@@ -92,10 +92,20 @@ export const FAULTS: readonly PluginFault[] = [
   { name: 'promises a number', code: 'FILTER_BAD_ANSWER', act: async () => 42 },
 ]
 
+/** A moment after nobody waits for the answer any more. */
+const givenUp = (event: object): Promise<void> => {
+  const { signal } = event as EndEvent
+  return new Promise(resolve => signal.addEventListener('abort', () => setTimeout(resolve, 5), { once: true }))
+}
+
 export const HANGS: readonly PluginFault[] = [
   { name: 'never answers', code: 'FILTER_TIMEOUT', act: () => new Promise(() => {}) },
-  { name: 'answers too late', code: 'FILTER_TIMEOUT', act: () => sleep(1.5).then(() => reject('late')) },
-  { name: 'fails too late', code: 'FILTER_TIMEOUT', act: () => sleep(1.5).then(() => throwing(new Error('late'))) },
+  { name: 'answers too late', code: 'FILTER_TIMEOUT', act: event => givenUp(event).then(() => reject('late')) },
+  {
+    name: 'fails too late',
+    code: 'FILTER_TIMEOUT',
+    act: event => givenUp(event).then(() => throwing(new Error('late'))),
+  },
 ]
 
 const edited = (event: object): EndEvent['edit'] => {
@@ -140,7 +150,7 @@ export const HALF_DONE_HANGS: readonly PluginFault[] = [
     name: 'edits too late',
     code: 'FILTER_TIMEOUT',
     act: async event => {
-      await sleep(1.5)
+      await givenUp(event)
       edited(event)
     },
   },
