@@ -49,7 +49,7 @@ export function editCase(chance: Chance, kind: Kind, leadingSpace: readonly bool
 export const contentOf = ({ headers, body }: Mail): string =>
   `${headers.map(line => `${line}\r\n`).join('')}\r\n${body}`
 
-function anyMail(chance: Chance): Mail {
+export function anyMail(chance: Chance): Mail {
   const headers: string[] = []
   const proper = ['From: A <a@example.com>', 'To: b@example.net', `Date: ${YEAR}`, 'Message-Id: <m@example.com>']
   // Each of those that the MTA would add is missing now and then.
@@ -96,7 +96,7 @@ function anyHeader(chance: Chance): string {
   return `${name}:${fitting(name, value)}`
 }
 
-const fitting = (name: string, value: string): string =>
+export const fitting = (name: string, value: string): string =>
   ADDRESS_LISTS.test(name) ? value.replaceAll(/(?<=\S)(?=\s+\S)/g, ',') : value
 
 interface Situation {
