@@ -101,6 +101,7 @@ class RunningDaemon implements Daemon {
     const configuration = await this.#options.load()
     if (this.#refusing) return
     const next = await Generation.create(configuration, this.#options)
+    if (this.#refusing) return next.retire()
     const before = this.#current
     this.#current = next
     this.#generations.add(next)
@@ -114,6 +115,8 @@ class RunningDaemon implements Daemon {
       throw error
     }
     before?.retire()
+    // The end began while an address was being bound: it missed this one.
+    if (this.#refusing) return this.#listeners.drain(0)
     this.#options.onConfigured?.(configuration)
     for (const { filter } of next.filters) void filter.learn?.(this.#ending.signal)
   }

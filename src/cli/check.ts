@@ -47,7 +47,7 @@ async function check({ config, json }: CheckOptions): Promise<ExitCode> {
   const findings = await Promise.all(configuration.entries.map(entry => examine(entry, made.get(entry.policy.name))))
   await closeFilters(
     [...made.values()].filter((filter): filter is ChainFilter => !(filter instanceof Error)),
-    around.log,
+    around,
   )
   if (json) printJson({ file, ok: findings.every(isWell), filters: findings.map(asJson) })
   else printFindings(file, findings)

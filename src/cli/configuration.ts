@@ -7,6 +7,12 @@ import { installation } from '../host/config/installation.ts'
 import { ConfigLoader } from '../host/config/loader.ts'
 import { locateConfig, SYSTEM_FOLDER } from '../host/config/locate.ts'
 import { type Configuration, validateConfig } from '../host/config/validate.ts'
+import { hostError } from '../host/errors.ts'
+import { systemClock } from '../host/time/clock.ts'
+import { within } from '../host/time/within.ts'
+
+/** A configuration may ask a database while it executes, but one that never ends must not keep a reload from being tried again. */
+const LOAD_LIMIT = 60_000
 
 export interface LoadedConfiguration {
   /** `null` for the shipped default. */
@@ -29,7 +35,12 @@ export class ConfigurationSource {
     const file = locateConfig(this.#named, [process.cwd(), SYSTEM_FOLDER])
     const { root, checkout } = this.#installation
     const path = file ?? join(root, checkout ? 'src/defaults/config.ts' : 'dist/defaults/config.js')
-    const raw = await this.#loader.load(path)
+    const raw = await within(
+      LOAD_LIMIT,
+      systemClock,
+      () => this.#loader.load(path),
+      what => hostError('CONFIG_THREW', path, what),
+    )
     const name = file ?? 'the default configuration'
     return { file, configuration: validateConfig(raw, name, address => void parseSocketAddress(address, 'listen')) }
   }

@@ -69,7 +69,7 @@ export async function play(
     session.close({ kind: 'mta-abort', detail: 'the conversation is over' })
     return { steps: player.steps, settled, result }
   } finally {
-    await closeFilters(filters, around.log)
+    await closeFilters(filters, around)
     await spool.close()
     rmSync(directory, { recursive: true, force: true })
   }

@@ -30,6 +30,8 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     .showHelpAfterError('(add --help for what there is)')
   for (const command of [program, ...program.commands])
     command.exitOverride().configureOutput({ writeErr: text => complain(text.trimEnd()) })
+  // Waiting for a configuration or a plugin must not end the process because nothing else is going on.
+  const awake = setInterval(() => {}, 60_000)
   try {
     await program.parseAsync(argv, { from: 'user' })
     return code
@@ -46,6 +48,8 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     }
     complain(`milterhost: ${message}`)
     return /^CONFIG_|^FILTER_NOT_CREATED$|^MESSAGE_UNREADABLE$/.test(code) ? EXIT.usage : EXIT.failed
+  } finally {
+    clearInterval(awake)
   }
 }
 

@@ -45,6 +45,7 @@ ${EXIT_HELP}`,
     .action(async (options: RunOptions) => done(await run(options)))
 
 async function run(options: RunOptions): Promise<ExitCode> {
+  const hangups = new Hangups()
   const source = new ConfigurationSource(options.config)
   const first = await source.load()
   const { level, format } = first.configuration.settings.log
@@ -71,6 +72,7 @@ async function run(options: RunOptions): Promise<ExitCode> {
     onConfigured: ({ settings }) => log.setLevel(settings.log.level),
   })
   announce(daemon, log, options.json === true)
+  hangups.listen(() => reload(daemon, log))
   await untilSignalled(daemon, log)
   return EXIT.ok
 }
@@ -124,14 +126,32 @@ function untilSignalled(daemon: Daemon, log: LevelledLogger): Promise<void> {
     }
     process.on('SIGTERM', end)
     process.on('SIGINT', end)
-    process.on('SIGHUP', () => {
-      daemon.reload().then(
-        () => log.info({ listen: daemon.addresses.map(at => formatSocketAddress(at, 'sendmail')) }, 'reloaded'),
-        error => {
-          const { code, message } = error as { readonly code?: string; readonly message: string }
-          log.error({ code }, `configuration not reloaded, the old one goes on serving: ${message}`)
-        },
-      )
-    })
   })
+}
+
+function reload(daemon: Daemon, log: LevelledLogger): void {
+  daemon.reload().then(
+    () => log.info({ listen: daemon.addresses.map(at => formatSocketAddress(at, 'sendmail')) }, 'reloaded'),
+    error => {
+      const { code, message } = error as { readonly code?: string; readonly message: string }
+      log.error({ code }, `configuration not reloaded, the old one goes on serving: ${message}`)
+    },
+  )
+}
+
+/** SIGHUP would end a process that is still starting; one that comes then is done when it serves. */
+class Hangups {
+  #pending = false
+  #act = (): void => {
+    this.#pending = true
+  }
+
+  constructor() {
+    process.on('SIGHUP', () => this.#act())
+  }
+
+  listen(act: () => void): void {
+    this.#act = act
+    if (this.#pending) act()
+  }
 }

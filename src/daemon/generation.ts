@@ -16,6 +16,7 @@ import type { Logger } from '../host/observe/logger.ts'
 import type { Services } from '../host/plugin/services.ts'
 import { Session } from '../host/session.ts'
 import type { Clock } from '../host/time/clock.ts'
+import { within } from '../host/time/within.ts'
 
 export interface Surroundings {
   readonly clock: Clock
@@ -37,19 +38,25 @@ export async function createFilters(
       const log = around.log.child({ filter: policy.name })
       filters.push({ policy, filter: await entry.create({ policy, clock, log, services, limits: settings.limits }) })
     } catch (error) {
-      await closeFilters(filters, around.log)
+      await closeFilters(filters, around)
       throw hostError('FILTER_NOT_CREATED', policy.name, error instanceof Error ? error.message : String(error))
     }
   }
   return filters
 }
 
+/** For a filter's own closing; the daemon has to end in time whatever a filter does. */
+const CLOSE_LIMIT = 3_000
+
 /** Errors are logged: whoever closes has nothing left to do about them. */
-export async function closeFilters(filters: readonly ChainFilter[], log: Logger): Promise<void> {
+export async function closeFilters(
+  filters: readonly ChainFilter[],
+  { clock, log }: Pick<Surroundings, 'clock' | 'log'>,
+): Promise<void> {
   await Promise.all(
     filters.map(async ({ filter }) => {
       try {
-        await filter.close()
+        await within(CLOSE_LIMIT, clock, () => filter.close())
       } catch (error) {
         log.error({ filter: filter.name, error }, 'filter did not close cleanly')
       }
@@ -131,7 +138,7 @@ export class Generation {
   }
 
   #close(): void {
-    Promise.all([closeFilters(this.filters, this.#around.log), this.#spool.close()]).then(
+    Promise.all([closeFilters(this.filters, this.#around), this.#spool.close()]).then(
       () => this.#closed.resolve(),
       error => {
         this.#around.log.error({ error }, 'the spool did not close cleanly')

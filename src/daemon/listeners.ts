@@ -1,8 +1,9 @@
 /**
  * The sockets of the daemon, one listener an address, kept over a reload when their address stays.
  *
- * A change opens what is new before it lets go of what is old, so that a configuration whose address cannot be bound
- * leaves everything as it was. Connections of an address that is given up may finish their message.
+ * A change opens what is new before it lets go of what is old. Where the old is in the way of the new (the same socket with
+ * other rights, another MTA behind it) it goes first, and comes back when the change fails: a configuration whose address
+ * cannot be bound leaves everything as it was. Connections of an address that is given up may finish their message.
  */
 import { type Listener, type ListenerOptions, listen } from '../bridge/mta/index.ts'
 import { formatSocketAddress, parseSocketAddress, type SocketAddress } from '../bridge/wire/index.ts'
@@ -11,14 +12,14 @@ import type { MtaKind } from '../host/mta.ts'
 
 interface Open {
   readonly listener: Listener
-  readonly place: string
+  readonly address: ListenAddress
+  readonly mta: MtaKind | null
 }
 
 export class Listeners {
   readonly #options: Omit<ListenerOptions, 'mta'>
-  #mta: MtaKind | null = null
   #open = new Map<string, Open>()
-  readonly #leaving = new Set<Promise<void>>()
+  readonly #leaving = new Set<Listener>()
 
   constructor(options: Omit<ListenerOptions, 'mta'>) {
     this.#options = options
@@ -29,56 +30,73 @@ export class Listeners {
     return [...this.#open.values()].flatMap(({ listener }) => listener.addresses)
   }
 
-  /** Throws and changes nothing when one of the new addresses cannot be bound. */
+  /** Rejects, and then listens where it did before, when one of the new addresses cannot be bound. */
   async change(wanted: readonly ListenAddress[], mta: MtaKind | null, drain: number): Promise<void> {
-    // An open listener cannot be told another MTA: it has to make way for its successor first.
-    const again = mta !== this.#mta
+    const before = this.#open
     const next = new Map<string, Open>()
     const added: Open[] = []
-    const before = this.#open
-    if (again) for (const open of before.values()) this.#leave(open, drain)
+    const displaced: string[] = []
     try {
       for (const address of wanted) {
-        const key = keyOf(address)
-        const kept = again ? undefined : before.get(key)
-        if (kept !== undefined) {
-          next.set(key, kept)
-          continue
+        const key = keyOf(address, mta)
+        const kept = before.get(key)
+        if (kept === undefined) {
+          for (const [old, open] of before) {
+            if (displaced.includes(old) || placeOf(open.address) !== placeOf(address)) continue
+            displaced.push(old)
+            this.#leave(open, drain)
+          }
+          added.push(await this.#bind(address, mta))
         }
-        const place = placeOf(address)
-        for (const [old, open] of before) if (old !== key && open.place === place && !again) this.#leave(open, drain)
-        const open = { listener: await listen([address], { ...this.#options, mta }), place }
-        added.push(open)
-        next.set(key, open)
+        next.set(key, kept ?? added.at(-1)!)
       }
     } catch (error) {
-      for (const { listener } of added) await listener.close()
+      await Promise.all(added.map(({ listener }) => listener.close()))
+      this.#open = await this.#restored(before, displaced)
       throw error
     }
     this.#open = next
-    this.#mta = mta
-    for (const [key, open] of before) if (!next.has(key) && !again) this.#leave(open, drain)
+    for (const [key, open] of before) if (!next.has(key) && !displaced.includes(key)) this.#leave(open, drain)
   }
 
   /** No new connection, no new message; what runs has so many milliseconds. Resolves when all is closed. */
   async drain(milliseconds: number): Promise<void> {
-    await Promise.all([...this.#open.values()].map(({ listener }) => listener.drain(milliseconds)))
-    await Promise.all(this.#leaving)
+    await Promise.all(this.#all().map(listener => listener.drain(milliseconds)))
   }
 
   /** Cuts everything. */
   async close(): Promise<void> {
-    await Promise.all([...this.#open.values()].map(({ listener }) => listener.close()))
+    await Promise.all(this.#all().map(listener => listener.close()))
+  }
+
+  #all(): Listener[] {
+    return [...this.#leaving, ...[...this.#open.values()].map(({ listener }) => listener)]
+  }
+
+  async #bind(address: ListenAddress, mta: MtaKind | null): Promise<Open> {
+    return { listener: await listen([address], { ...this.#options, mta }), address, mta }
+  }
+
+  async #restored(before: ReadonlyMap<string, Open>, displaced: readonly string[]): Promise<Map<string, Open>> {
+    const restored = new Map<string, Open>()
+    for (const [key, open] of before) {
+      restored.set(key, displaced.includes(key) ? await this.#bind(open.address, open.mta) : open)
+    }
+    return restored
   }
 
   #leave({ listener }: Open, drain: number): void {
-    const gone = listener.drain(drain).finally(() => this.#leaving.delete(gone))
-    this.#leaving.add(gone)
+    this.#leaving.add(listener)
+    listener.drain(drain).then(
+      () => this.#leaving.delete(listener),
+      error => this.#options.log.error({ error }, 'a listener did not close cleanly'),
+    )
   }
 }
 
-/** The same place in two spellings is one address; mode and group belong to it. */
-const keyOf = (address: ListenAddress): string => `${placeOf(address)} ${address.mode} ${address.group}`
+/** The same place in two spellings is one address; mode, group and MTA belong to it. */
+const keyOf = (address: ListenAddress, mta: MtaKind | null): string =>
+  `${placeOf(address)} ${address.mode} ${address.group} ${mta}`
 
 const placeOf = ({ address }: ListenAddress): string =>
   formatSocketAddress(parseSocketAddress(address, 'listen'), 'sendmail')

@@ -95,7 +95,7 @@ export default defineConfig({ filters: [socket('gone', 'unix:${join(at.path, 'go
     ['a syntax error', 'export default {', /milterhost\.config\.ts:1:\d+: /],
     ['a throw', 'throw new Error("no database")', /failed while it was executed: no database/],
     ['an import that is not there', 'import "nowhere-to-be-found"', /nowhere-to-be-found/],
-    ['no default export', 'export const x = 1', /x is not an option/],
+    ['no default export', 'export const x = 1', /it has no default export: write export default/],
   ])('tells %s and exits with 2', (_what, text, error) => {
     const at = place()
     at.file('milterhost.config.ts', text)

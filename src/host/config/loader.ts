@@ -23,6 +23,7 @@ import type { Installation } from './installation.ts'
 const MODULE_SYNTAX = /^\s*(?:import\s*(?:[\w$*{]|['"])(?!.*=\s*require)|export\s+(?!=)[\w${*])/m
 const COMMENTS = /\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm
 const MARK = 'milterhost-load'
+const NO_DEFAULT = 'it has no default export: write export default defineConfig({ … })'
 
 export class ConfigLoader {
   readonly #installation: Installation
@@ -48,7 +49,8 @@ export class ConfigLoader {
     } catch (error) {
       throw describe(path, error)
     }
-    const value = 'default' in namespace ? namespace.default : namespace
+    if (!('default' in namespace)) throw hostError('CONFIG_INVALID', path, [NO_DEFAULT])
+    const value = namespace.default
     // CommonJS made from `export default` puts it one level down.
     return isCompiledModule(value) ? value.default : value
   }

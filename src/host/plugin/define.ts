@@ -9,7 +9,7 @@ import { type EntryOptions, type FilterEntry, type FilterEnvironment, filterEntr
 import { suggestion } from '../config/problem.ts'
 import { hostError } from '../errors.ts'
 import type { Filter, MaybePromise } from '../filter.ts'
-import type { Clock } from '../time/clock.ts'
+import { within } from '../time/within.ts'
 import { HOOK_NAMES, type HookName, type Hooks } from './events.ts'
 import { PluginFilter } from './filter.ts'
 import { type Host, PluginHost } from './host.ts'
@@ -149,16 +149,6 @@ async function createFilter<S extends Schema, C, M>(
     // What setup opened before it failed is closed again: a reload that fails must leave nothing behind.
     await host.close()
     throw error
-  }
-}
-
-async function within<T>(milliseconds: number, clock: Clock, run: () => Promise<T>): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>()
-  const cancel = clock.after(milliseconds, () => reject(new Error(`it did not finish within ${milliseconds / 1000} s`)))
-  try {
-    return await Promise.race([run(), promise])
-  } finally {
-    cancel()
   }
 }
 
