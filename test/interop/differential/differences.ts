@@ -32,16 +32,24 @@ export const DIFFERENCES: Difference[] = [
   },
   {
     kinds: ['postfix', 'sendmail'],
-    cases: /^discard at an unknown command /,
+    cases: /^discard at an unknown command after RCPT$/,
     instead: ['c'],
-    reason: 'Both MTAs drop the message under way, or the next one. A misspelt command is no reason to lose mail.',
+    reason: 'Both MTAs drop the message under way. A misspelt command is no reason to lose mail.',
+  },
+  {
+    kinds: ['sendmail'],
+    cases: /^discard at an unknown command before MAIL$/,
+    instead: ['c'],
+    reason: 'Sendmail drops the next message.',
   },
   {
     kinds: ['postfix'],
-    cases: /^accept at an unknown command before MAIL$/,
+    cases: /^(accept|discard) at an unknown command before MAIL$/,
     instead: ['c'],
     crashes: true,
-    reason: 'smtpd of Postfix 3.7 panics at the next MAIL ("milter8_mail_event: bad state 7") and is throttled.',
+    reason:
+      'smtpd of Postfix 3.7 panics at the next MAIL, or at the one after a message it dropped ("milter8_mail_event: bad state 7"), ' +
+      'and is throttled.',
   },
   {
     kinds: ['postfix', 'sendmail'],

@@ -68,6 +68,7 @@ for (const kind of ['postfix', 'sendmail'] as const) {
         if (difference && unaltered && !equal(came(unaltered, settled), should)) needless.delete(difference)
       }
       expect(wrong).toEqual(right)
+      expect((await at.mta.log()).split('\n').filter(line => /panic:|throttling/.test(line))).toEqual([])
       expect([...needless]).toEqual([])
     }, 300_000)
   })

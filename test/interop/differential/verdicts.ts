@@ -49,7 +49,7 @@ const SAYINGS: Record<string, Saying> = {
   '421': { steps: [['y', '421 4.7.0 Closing']], answer: tempfail('Closing', { code: 421, enhanced: '4.7.0' }) },
   'a per cent sign': { steps: [['y', '550 5.7.1 100%% spam']], answer: reject('100% spam') },
   quarantine: { steps: [['q', 'looks odd'], 'c'], answer: quarantine('looks odd'), only: 'E' },
-  skip: { steps: ['s'], only: 'LB' },
+  skip: { steps: ['s'], only: 'CHMRTLNBU' },
   'a lone per cent sign': { steps: [['y', '550 5.7.1 100% spam']], only: 'MRE' },
   shutdown: { steps: ['4'], only: 'CHMRTE' },
 }
