@@ -9,7 +9,7 @@ export type OnFailure = 'tempfail' | 'accept' | 'reject' | 'quarantine'
 export const POLICIES: readonly OnFailure[] = ['tempfail', 'accept', 'reject', 'quarantine']
 
 /** The stamp is the length of the body as this plugin saw it. */
-const stamp = (header: string): FilterEntry =>
+export const stamp = (header: string): FilterEntry =>
   definePlugin({
     name: header.toLowerCase(),
     setup: () => ({
