@@ -81,20 +81,27 @@ export function planEnvelope(
     edits.push({ kind: 'changeSender', address: after.sender.raw, args: told.join(' ') })
   }
   if (before.recipients === after.recipients) return edits
-  const wanted = new Map(after.recipients.map(path => [addressKey(path.raw), path.args.join(' ')]))
-  const kept = new Set(after.recipients)
-  const known = new Set<string>()
-  const gone = new Set<ByteString>()
-  for (const path of before.recipients) {
-    const key = addressKey(path.raw)
-    // Removed by one filter and added again by a later one is no change, unless its parameters are others now.
-    if (kept.has(path) || wanted.get(key) === path.args.join(' ')) known.add(key)
-    else gone.add(path.raw)
+  const named = parametersByKey(before.recipients)
+  const wanted = parametersByKey(after.recipients)
+  // Removed by one filter and added again by a later one is no change, unless its parameters are others now. A
+  // removal takes all that are equal: of a recipient that the client named twice, none is left then.
+  const isKept = ({ raw }: Path): boolean => {
+    const key = addressKey(raw)
+    return wanted.get(key) === named.get(key)
   }
+  const gone = new Set(before.recipients.filter(path => !isKept(path)).map(path => path.raw))
   for (const address of gone) edits.push({ kind: 'removeRecipient', address })
-  for (const path of after.recipients) {
-    if (known.has(addressKey(path.raw))) continue
-    edits.push({ kind: 'addRecipient', address: path.raw, args: path.args.join(' ') })
-  }
+  for (const path of after.recipients)
+    if (!isKept(path)) edits.push({ kind: 'addRecipient', address: path.raw, args: path.args.join(' ') })
   return edits
+}
+
+/** What each recipient was named with, once or several times: the same text for the same parameters in any order. */
+function parametersByKey(recipients: readonly Path[]): Map<string, string> {
+  const byKey = new Map<string, Set<string>>()
+  for (const { raw, args } of recipients) {
+    const key = addressKey(raw)
+    byKey.set(key, (byKey.get(key) ?? new Set()).add(args.join(' ')))
+  }
+  return new Map([...byKey].map(([key, given]) => [key, [...given].sort().join('\n')]))
 }
