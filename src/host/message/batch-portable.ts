@@ -6,14 +6,16 @@
  * move what 1 means. Only `batch.ts` calls it.
  */
 import { AT_END, type Edit } from './edit.ts'
-import { changeOf, type HeaderDifference, insertionOf, isAddition, removalOf } from './header-difference.ts'
+import { changeOf, type HeaderDifference, insertionOf, removalOf } from './header-difference.ts'
 import type { HeaderNode } from './layout.ts'
 
-export function planPortableHeaders({ layout, changed, removed }: HeaderDifference): Edit[] {
+export function planPortableHeaders(difference: HeaderDifference): Edit[] {
+  const { layout, changed, removed } = difference
   const received = layout.findIndex(node => node.kind === 'received')
-  const shown = layout.findIndex(node => node.kind === 'original' && node.state === 'live')
+  const shown = layout.findIndex(node => difference.isKept(node))
   const first = shown === -1 ? layout.length : shown
-  const added = (from: number, to: number): HeaderNode[] => layout.slice(from, to).filter(isAddition)
+  const added = (from: number, to: number): HeaderNode[] =>
+    layout.slice(from, to).filter(node => difference.isNew(node))
   return [
     ...changed.map(changeOf),
     ...removed.map(removalOf),

@@ -5,21 +5,20 @@
  * not move them, and an index is simply how many of the MTA's own lines stand above. Only `batch.ts` calls it.
  */
 import { AT_END, type Edit } from './edit.ts'
-import { changeOf, type HeaderDifference, insertionOf, isAddition, removalOf } from './header-difference.ts'
+import { changeOf, type HeaderDifference, insertionOf, removalOf } from './header-difference.ts'
 import type { HeaderNode } from './layout.ts'
 
-const stands = ({ kind, state }: HeaderNode): boolean =>
-  kind === 'received' || (kind === 'original' && state === 'live')
-
-export function planPostfixHeaders({ layout, changed, removed }: HeaderDifference): Edit[] {
+export function planPostfixHeaders(difference: HeaderDifference): Edit[] {
+  const { layout, changed, removed } = difference
+  const stands = (node: HeaderNode): boolean => node.kind === 'received' || difference.isKept(node)
   const edits = [...changed.map(changeOf), ...removed.map(removalOf)]
   const end = layout.findLastIndex(stands)
-  for (const node of layout.slice(end + 1)) if (isAddition(node)) edits.push(insertionOf(AT_END, node.field))
+  for (const node of layout.slice(end + 1)) if (difference.isNew(node)) edits.push(insertionOf(AT_END, node.field))
   let above = layout.filter(stands).length
   for (let at = end; at >= 0; at--) {
     const node = layout[at] as HeaderNode
     if (stands(node)) above--
-    else if (isAddition(node)) edits.push(insertionOf(above, node.field))
+    else if (difference.isNew(node)) edits.push(insertionOf(above, node.field))
   }
   return edits
 }

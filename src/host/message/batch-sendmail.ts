@@ -10,51 +10,52 @@
  */
 import { AT_END, type Edit } from './edit.ts'
 import { changeOf, type HeaderDifference, insertionOf, removalOf } from './header-difference.ts'
-import { type HeaderNode, keyOf } from './layout.ts'
+import { type HeaderNode, keyOf, SENDMAIL_TEMPLATES } from './layout.ts'
 
 /** The MTA has it from the start, shown or not, and goes on counting it. */
 const isElement = ({ kind }: HeaderNode): boolean => kind !== 'added'
 
 export function planSendmailHeaders(difference: HeaderDifference): Edit[] {
-  const { changed, removed } = difference
-  const respelled = changed.filter(change => change.renamed)
-  const removals = [...removed, ...respelled].sort((a, b) => b.node.origin - a.node.origin)
+  const { layout, changed, removed } = difference
+  const filled = new Set(layout.filter((_, at) => isFilled(layout, at)))
+  const isNew = (node: HeaderNode): boolean => difference.isNew(node) && !filled.has(node)
   return [
-    ...changed.filter(change => !change.renamed).map(changeOf),
-    ...removals.map(removalOf),
-    ...templates(difference),
-    ...placements(difference.layout, new Set(respelled.map(change => change.node))),
+    ...changed.map(changeOf),
+    ...removed.map(removalOf),
+    ...templates(difference, filled),
+    ...placements(layout, isNew),
   ]
 }
 
+/** A template that can be told by filling it, in its place and with its own spelling. */
+function isFilled(layout: readonly HeaderNode[], at: number): boolean {
+  const { kind, state, field } = layout[at] as HeaderNode
+  if (kind !== 'template' || state !== 'live' || !SENDMAIL_TEMPLATES.includes(field.name)) return false
+  // No index puts anything above the first element, which is a template: it makes room.
+  const above = layout.slice(0, at)
+  return above.some(isElement) || !above.some(node => node.state === 'live')
+}
+
 /** The places of headers that Sendmail would make itself: filled, or kept from being filled. */
-function* templates(difference: HeaderDifference): Generator<Edit> {
-  for (const { kind, state, field } of difference.layout) {
-    if (kind !== 'template' || state === 'default') continue
-    const { name, value } = field
+function* templates(difference: HeaderDifference, filled: ReadonlySet<HeaderNode>): Generator<Edit> {
+  for (const node of difference.layout) {
+    if (node.kind !== 'template' || node.state === 'default') continue
+    const { name, value } = node.field
     // A free place is taken by an addition of that name, and is what one occurrence beyond the last one means.
-    if (state === 'live') yield { kind: 'addHeader', name, value }
+    if (filled.has(node)) yield { kind: 'addHeader', name, value }
     else yield { kind: 'removeHeader', occurrence: difference.sent(keyOf(name)) + 1, name }
   }
 }
 
-function placements(layout: readonly HeaderNode[], respelled: ReadonlySet<HeaderNode>): Edit[] {
+function placements(layout: readonly HeaderNode[], isNew: (node: HeaderNode) => boolean): Edit[] {
   const edits: Edit[] = []
   const end = layout.findLastIndex(isElement)
-  const isNew = (node: HeaderNode): boolean => node.kind === 'added' && node.state === 'live'
   for (const node of layout.slice(end + 1)) if (isNew(node)) edits.push(insertionOf(AT_END, node.field))
   let above = layout.filter(isElement).length
   for (let at = end; at >= 0; at--) {
     const node = layout[at] as HeaderNode
-    if (isElement(node)) {
-      if (respelled.has(node)) edits.push(insertionOf(above - 1, node.field))
-      above--
-    } else if (isNew(node)) {
-      // Nothing can be put above the first element but what goes before the first of its name.
-      edits.push(above > 0 ? insertionOf(above - 1, node.field) : { kind: 'addHeader', ...named(node) })
-    }
+    if (isNew(node)) edits.push(insertionOf(Math.max(above - 1, 0), node.field))
+    if (isElement(node)) above--
   }
   return edits
 }
-
-const named = ({ field: { name, value } }: HeaderNode): { name: string; value: string } => ({ name, value })

@@ -36,7 +36,7 @@ export function planBatch(
   const wanted: Edit[] = []
   if (final.body !== original.body) wanted.push({ kind: 'replaceBody', body: final.body })
   if (final.layout !== undefined && final.layout !== original.layout) {
-    wanted.push(...HEADER_PLANS[mta](new HeaderDifference(original.headers, final.layout)))
+    wanted.push(...HEADER_PLANS[mta](new HeaderDifference(original.headers, final.layout, mta !== 'sendmail')))
   }
   wanted.push(...planEnvelope(original, final, mta))
   return withGranted(wanted, granted)

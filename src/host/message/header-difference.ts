@@ -2,8 +2,8 @@
  * What has changed between the headers as the MTA sent them and a final layout, in the terms of the protocol.
  *
  * Occurrences are counted among the headers as sent, so `changed` must be told before `removed`, and both before any
- * addition. Positions of additions are asked for by the plans of each MTA (`batch-postfix.ts`, `batch-sendmail.ts`,
- * `batch-portable.ts`), which use nothing else.
+ * addition. A header that no change can make what it is now is removed and made anew in its place. Positions are asked
+ * for by the plans of each MTA (`batch-postfix.ts`, `batch-sendmail.ts`, `batch-portable.ts`), which use nothing else.
  */
 import type { Edit } from './edit.ts'
 import { type HeaderNode, keyOf } from './layout.ts'
@@ -12,8 +12,6 @@ import type { HeaderField } from './snapshot.ts'
 export interface ChangedField {
   readonly node: HeaderNode
   readonly occurrence: number
-  /** The name is spelled in another way than it was sent. */
-  readonly renamed: boolean
 }
 
 export class HeaderDifference {
@@ -21,9 +19,11 @@ export class HeaderDifference {
   readonly changed: readonly ChangedField[]
   /** From the last back to the first. */
   readonly removed: readonly ChangedField[]
+  readonly #remade = new Set<HeaderNode>()
   readonly #sent = new Map<string, number>()
 
-  constructor(headers: readonly HeaderField[], layout: readonly HeaderNode[]) {
+  /** `respells`: with its value the MTA also changes how the name is spelled. */
+  constructor(headers: readonly HeaderField[], layout: readonly HeaderNode[], respells: boolean) {
     this.layout = layout
     const changed: ChangedField[] = []
     const removed: ChangedField[] = []
@@ -33,12 +33,28 @@ export class HeaderDifference {
       const key = keyOf(field.name)
       const occurrence = this.sent(key) + 1
       this.#sent.set(key, occurrence)
-      const renamed = field.name !== node.field.name
-      if (node.state !== 'live') removed.push({ node, occurrence, renamed: false })
-      else if (renamed || field.value !== node.field.value) changed.push({ node, occurrence, renamed })
+      const { name, value } = node.field
+      // A change to nothing is a removal on the wire; a free place may have been filled with nothing.
+      const emptied = value === '' && field.value !== ''
+      const remade = emptied || (name !== field.name && !respells)
+      if (node.state !== 'live') removed.push({ node, occurrence })
+      else if (remade) {
+        removed.push({ node, occurrence })
+        this.#remade.add(node)
+      } else if (name !== field.name || value !== field.value) changed.push({ node, occurrence })
     }
     this.changed = changed
     this.removed = removed.reverse()
+  }
+
+  /** In the final message and in the list the MTA has, in that place. */
+  isKept(node: HeaderNode): boolean {
+    return node.kind === 'original' && node.state === 'live' && !this.#remade.has(node)
+  }
+
+  /** In the final message, and to be inserted: a filled template is too, to all but Sendmail. */
+  isNew(node: HeaderNode): boolean {
+    return node.state === 'live' && !this.isKept(node)
   }
 
   /** How many headers of that name the MTA sent. */
@@ -66,7 +82,3 @@ export const insertionOf = (index: number, { name, value }: HeaderField): Edit =
   name,
   value,
 })
-
-/** In the final message and not in the one the MTA sent; a filled template is one to all but Sendmail. */
-export const isAddition = ({ kind, state }: HeaderNode): boolean =>
-  state === 'live' && (kind === 'added' || kind === 'template')
