@@ -113,6 +113,7 @@ export class Conversation {
 
   async rcpt(to = 'recipient@example.com', ...args: string[]): Promise<Verdict> {
     if (this.#step !== 'mail') await this.mail()
+    if (this.#refused !== null) return this.#answered('rcpt', this.#refused, to)
     if (this.#mta === 'postfix' && this.#recipients.length > 0) this.#macros('rcpt', { i: this.#queueId })
     const verdict = await this.#session.rcpt({ raw: path(to), args: args.map(encodeText) }, null)
     if (verdict.kind === 'continue') this.#recipients.push(to)
@@ -120,7 +121,8 @@ export class Conversation {
   }
 
   async data(): Promise<Verdict> {
-    if (this.#step !== 'mail') await this.rcpt()
+    await this.#envelope()
+    if (this.#refused !== null) return this.#answered('data', this.#refused)
     this.#macros('data', { i: this.#queueId })
     this.#step = 'data'
     return this.#answered('data', await this.#session.data())
@@ -129,6 +131,12 @@ export class Conversation {
   /** Sends the message, with whatever of the conversation is missing before it, and tells what became of it. */
   async message(message: TestMessage = 'Subject: test\r\n\r\nHello\r\n'): Promise<Delivery> {
     const parts = messageParts(message)
+    if (this.#step !== 'data') await this.#envelope()
+    // No MTA asks for content that nobody is to get.
+    if (this.#refused !== null || (this.#recipients.length === 0 && this.#settledEvent() === null)) {
+      this.reset()
+      return this.#deliver(this.#replies.at(-1)!.verdict, parts, [])
+    }
     const data = this.#step === 'data' ? this.#replies.at(-1)!.verdict : await this.data()
     // Settled before its content: refused, discarded, or of no interest to any filter.
     if (this.#settledEvent() !== null) return this.#deliver(data, parts, [])
@@ -159,6 +167,11 @@ export class Conversation {
 
   quit(): void {
     this.#close(QUIT)
+  }
+
+  /** A sender and a recipient, if the test named none. */
+  async #envelope(): Promise<void> {
+    if (this.#step !== 'mail' || !this.#replies.some(({ command }) => command === 'rcpt')) await this.rcpt()
   }
 
   get #queueId(): string {
@@ -198,8 +211,8 @@ export class Conversation {
     this.#step = this.#step === 'closed' ? 'closed' : 'greeted'
     const quarantine = edits.find(edit => edit.kind === 'quarantine')
     return {
-      outcome: settled?.outcome ?? (verdict.kind === 'continue' || verdict.kind === 'accept' ? 'accept' : verdict.kind),
-      verdict: settled === null || verdict.kind !== 'continue' ? verdict : settled.verdict,
+      outcome: settled?.outcome ?? (goesOn(verdict) ? 'accept' : verdict.kind),
+      verdict: goesOn(verdict) ? (settled === null || goesOn(settled.verdict) ? CONTINUE : settled.verdict) : verdict,
       decidedBy: settled?.decidedBy ?? null,
       replies: this.#replies,
       message: kept ? deliveredMessage(settled.result ?? this.#asSent(parts)) : null,
@@ -232,5 +245,8 @@ const path = (address: string): string => {
   const bytes = encodeText(address)
   return bytes.startsWith('<') ? bytes : `<${bytes}>`
 }
+
+const goesOn = (verdict: Verdict): verdict is Extract<Verdict, { kind: 'continue' | 'accept' }> =>
+  verdict.kind === 'continue' || verdict.kind === 'accept'
 
 const isRefusal = (verdict: Verdict): boolean => verdict.kind === 'reject' || verdict.kind === 'tempfail'

@@ -70,6 +70,9 @@ const full = definePlugin({
 
 const bare = definePlugin({ name: 'bare', setup: () => ({ helo: () => accept }) })
 
+// Not caught by the compiler, which is why `setup`'s object is checked when the configuration is loaded.
+const misspelt = definePlugin({ name: 'misspelt', setup: () => ({ rcptt() {}, end() {} }) })
+
 const replies = [
   reject(),
   reject('No'),
@@ -106,5 +109,6 @@ defineConfig({ lissen: 'inet:10025@127.0.0.1' })
 // @ts-expect-error a verdict is not a string
 definePlugin({ name: 'text', setup: () => ({ data: () => 'reject' }) })
 
+void misspelt
 void replies
 void config
