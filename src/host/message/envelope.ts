@@ -96,7 +96,7 @@ export function planEnvelope(
   return edits
 }
 
-/** What each recipient was named with, once or several times: the same text for the same parameters in any order. */
+/** The parameters of each recipient by key; of one named several times all of them, whatever their order. */
 function parametersByKey(recipients: readonly Path[]): Map<string, string> {
   const byKey = new Map<string, Set<string>>()
   for (const { raw, args } of recipients) {

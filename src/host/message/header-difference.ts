@@ -34,14 +34,16 @@ export class HeaderDifference {
       const occurrence = this.sent(key) + 1
       this.#sent.set(key, occurrence)
       const { name, value } = node.field
+      const renamed = name !== field.name
+      if (node.state === 'live' && !renamed && value === field.value) continue
       // A change to nothing is a removal on the wire; a free place may have been filled with nothing.
-      const emptied = value === '' && field.value !== ''
-      const remade = emptied || (name !== field.name && !respells)
+      const remade = value === '' || (renamed && !respells)
       if (node.state !== 'live') removed.push({ node, occurrence })
-      else if (remade) {
+      else if (!remade) changed.push({ node, occurrence })
+      else {
         removed.push({ node, occurrence })
         this.#remade.add(node)
-      } else if (name !== field.name || value !== field.value) changed.push({ node, occurrence })
+      }
     }
     this.changed = changed
     this.removed = removed.reverse()
