@@ -262,7 +262,8 @@ describe('the end', () => {
     expect(await answers(started.socket)).toBe(false)
     release.resolve()
     expect((await rcpt).at(-1)!.data.toString('latin1')).toMatch(/in my own words/)
-    await Promise.all([mta.closed, idle.closed, drained])
+    expect((await idle.mail('<c@example.org>')).at(-1)!.data.toString('latin1')).toMatch(/^421 4\./)
+    await Promise.all([mta.quit(), idle.quit(), drained])
     expect(started.daemon.sessions).toBe(0)
   })
 

@@ -1,50 +1,61 @@
 import { describe, expect, it } from 'vitest'
 import type { ChainFilter } from '../../src/host/chain/member.ts'
-import type { Needs } from '../../src/host/filter.ts'
+import type { Filter, Needs } from '../../src/host/filter.ts'
+import { EDIT_KINDS } from '../../src/host/message/edit.ts'
+import { ALL_INTERESTS } from '../../src/host/mta.ts'
 import { needsOf } from '../../src/host/needs.ts'
-import { scripted } from './support/filters.ts'
 
-const NOTHING: Needs = {
-  events: new Set(),
-  answers: new Set(),
-  edits: new Set(),
-  refusedRecipients: false,
-  macros: new Map(),
-}
-
-const wanting = (needs: Partial<Needs> | null, policy: Partial<ChainFilter['policy']> = {}): ChainFilter => {
-  const { filter, policy: defaults } = scripted('a')
-  return {
-    filter: { ...filter, needs: () => needs && { ...NOTHING, ...needs } },
-    policy: { ...defaults, ...policy },
+function member(needs: Partial<Needs> | null, mode: 'enforce' | 'observe' = 'enforce'): ChainFilter {
+  const whole: Needs | null = needs && {
+    events: new Set(),
+    answers: new Set(),
+    edits: new Set(),
+    refusedRecipients: false,
+    macros: new Map(),
+    ...needs,
   }
+  return { filter: { needs: () => whole } as Filter, policy: { mode } as ChainFilter['policy'] }
 }
 
-describe('what the MTA is asked for', () => {
-  it('is what some filter wants, and no more', () => {
-    const { events, answers, edits } = needsOf([
-      wanting({ events: new Set(['rcpt']), answers: new Set(['rcpt']) }),
-      wanting({ events: new Set(['body']), edits: new Set(['replaceBody']) }),
-    ])
-    expect([...events]).toEqual(['rcpt', 'body'])
-    expect([...answers]).toEqual(['rcpt'])
-    expect([...edits]).toEqual(['replaceBody'])
+describe('a chain wants', () => {
+  it('nothing when it is empty', () => {
+    expect(needsOf([])).toEqual({
+      events: new Set(),
+      answers: new Set(),
+      edits: new Set(),
+      refusedRecipients: false,
+      macros: new Map(),
+    })
   })
 
-  it('is everything while one filter has never been met', () => {
-    const { events, answers, refusedRecipients } = needsOf([wanting(null)])
-    expect(events.size).toBe(9)
-    expect([...answers]).toEqual(['connect', 'helo', 'mail', 'rcpt', 'data', 'unknown'])
-    expect(refusedRecipients).toBe(true)
+  it('what any of its filters wants', () => {
+    const a = member({ events: new Set(['mail']), answers: new Set(['mail']), macros: new Map([['mail', ['i', 'j']]]) })
+    const b = member({
+      events: new Set(['body']),
+      edits: new Set(['addHeader']),
+      macros: new Map([['mail', ['j', 'k']]]),
+    })
+    const c = member({ refusedRecipients: true })
+    expect(needsOf([a, b, c])).toEqual({
+      events: new Set(['mail', 'body']),
+      answers: new Set(['mail']),
+      edits: new Set(['addHeader']),
+      refusedRecipients: true,
+      macros: new Map([['mail', ['i', 'j', 'k']]]),
+    })
   })
 
-  it('has no answers and edits of a filter that only observes', () => {
-    const needs = needsOf([wanting(null, { mode: 'observe' })])
-    expect(needs.answers.size + needs.edits.size).toBe(0)
-    expect(needs.events.size).toBe(9)
+  it('everything while nobody knows what one of them wants', () => {
+    const { events, edits, answers } = needsOf([member(null)])
+    expect(events).toEqual(new Set(ALL_INTERESTS))
+    expect(edits).toEqual(new Set(EDIT_KINDS))
+    expect(answers).toContain('rcpt')
   })
+})
 
-  it('has quarantine where a failure is to quarantine', () => {
-    expect([...needsOf([wanting({}, { onFailure: 'quarantine' })]).edits]).toEqual(['quarantine'])
-  })
+it('a filter that only observes sees its events and may change nothing', () => {
+  const needs = needsOf([
+    member({ events: new Set(['rcpt']), answers: new Set(['rcpt']), edits: new Set(['addHeader']) }, 'observe'),
+  ])
+  expect(needs).toMatchObject({ events: new Set(['rcpt']), answers: new Set(), edits: new Set() })
 })

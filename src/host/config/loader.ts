@@ -13,22 +13,28 @@
  */
 import { readFileSync } from 'node:fs'
 import { createRequire, type ResolveHookContext, registerHooks } from 'node:module'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { register } from 'tsx/esm/api'
 import { hostError } from '../errors.ts'
 import type { Installation } from './installation.ts'
+import { isNotFound, loadError } from './load-error.ts'
 
 /** A top-level import or export statement; `import x = require()` and `export =` are TypeScript's CommonJS. */
 const MODULE_SYNTAX = /^\s*(?:import\s*(?:[\w$*{]|['"])(?!.*=\s*require)|export\s+(?!=)[\w${*])/m
 const COMMENTS = /\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm
 const MARK = 'milterhost-load'
+const FORGETTING = '.milterhost-forgets'
+const FORGOTTEN = new Error('forgotten')
 const NO_DEFAULT = 'it has no default export: write export default defineConfig({ … })'
 
 export class ConfigLoader {
   readonly #installation: Installation
   readonly #cache: NodeJS.Dict<NodeJS.Module> = createRequire(import.meta.url).cache
+  /** Files of the newest load. */
   readonly #files = new Set<string>()
+  /** What CommonJS files of the newest load required: folder and specifier. */
+  readonly #required = new Map<string, readonly [folder: string, specifier: string]>()
   #loads = 0
   #hooked = false
 
@@ -39,20 +45,37 @@ export class ConfigLoader {
   /** What the file exports as default. Errors are coded and name the file and the place. */
   async load(path: string): Promise<unknown> {
     this.#hook()
-    for (const file of this.#files) delete this.#cache[file]
-    this.#files.clear()
+    this.#forget()
     const url = pathToFileURL(path)
     url.searchParams.set(MARK, String(++this.#loads))
     let namespace: { readonly default?: unknown }
     try {
       namespace = (await import(url.href)) as { readonly default?: unknown }
     } catch (error) {
-      throw describe(path, error)
+      throw loadError(path, error, this.#files, unmarked)
     }
     if (!('default' in namespace)) throw hostError('CONFIG_INVALID', path, [NO_DEFAULT])
     const value = namespace.default
     // CommonJS made from `export default` puts it one level down.
     return isCompiledModule(value) ? value.default : value
+  }
+
+  /**
+   * Takes CommonJS out of its caches. Deleting a module is not enough: `require` remembers for each folder which file a specifier
+   * meant, and gives out an empty module where an ES importer has only looked at its names (Node 24). It forgets when it finds
+   * that the file is gone from the cache, so it is asked once for each, by a parent that the hook refuses.
+   */
+  #forget(): void {
+    for (const file of this.#files) delete this.#cache[file]
+    for (const [folder, specifier] of this.#required.values()) {
+      try {
+        createRequire(join(folder, FORGETTING))(specifier)
+      } catch (error) {
+        if (error !== FORGOTTEN) throw error
+      }
+    }
+    this.#files.clear()
+    this.#required.clear()
   }
 
   #hook(): void {
@@ -63,15 +86,17 @@ export class ConfigLoader {
   }
 
   #resolve(specifier: string, context: ResolveHookContext, next: NextResolve): ReturnType<NextResolve> {
+    if (context.parentURL !== undefined && basename(context.parentURL) === FORGETTING) throw FORGOTTEN
     const own = this.#installation.modules.get(specifier)
     if (own !== undefined) return { url: own, shortCircuit: true }
     const load = loadOf(context.parentURL) ?? this.#loadOfCommonJs(context.parentURL) ?? loadOf(specifier)
     if (load === null) return next(specifier, context)
+    if (!context.conditions.includes('import')) this.#recordRequire(specifier, context.parentURL)
     // tsx takes a file with a query for CommonJS in disguise: it is shown the URL without ours.
     const found = this.#find(specifier.replace(/\?milterhost-load=\d+$/, ''), context, next)
     if (!found.url.startsWith('file:') || found.url.includes('/node_modules/')) return found
     const url = new URL(found.url)
-    const file = fileURLToPath(`file://${url.pathname}`)
+    const file = fileOf(found.url)
     if (file.startsWith(join(this.#installation.root, this.#installation.checkout ? 'src/' : 'dist/'))) return found
     this.#files.add(file)
     const format = /\.[jt]s$/.test(file) && hasModuleSyntax(file) ? moduleFormat(file) : found.format
@@ -81,10 +106,16 @@ export class ConfigLoader {
     return { ...found, url: url.href, ...(format === undefined ? {} : { format }) }
   }
 
+  #recordRequire(specifier: string, parent: string | undefined): void {
+    if (!parent?.startsWith('file:')) return
+    const folder = dirname(fileOf(parent))
+    this.#required.set(`${folder}\0${specifier}`, [folder, specifier])
+  }
+
   /** In CommonJS the parent is a plain file: it belongs to the newest load. */
   #loadOfCommonJs(parent: string | undefined): string | null {
     if (!parent?.startsWith('file:')) return null
-    return this.#files.has(fileURLToPath(`file://${new URL(parent).pathname}`)) ? String(this.#loads) : null
+    return this.#files.has(fileOf(parent)) ? String(this.#loads) : null
   }
 
   #find(specifier: string, context: ResolveHookContext, next: NextResolve): ReturnType<NextResolve> {
@@ -108,6 +139,8 @@ type NextResolve = Parameters<NonNullable<Parameters<typeof registerHooks>[0]['r
 const loadOf = (url: string | undefined): string | null =>
   url?.includes(MARK) ? (/[?&]milterhost-load=(\d+)/.exec(url)?.[1] ?? null) : null
 
+const fileOf = (url: string): string => fileURLToPath(`file://${new URL(url).pathname}`)
+
 const moduleFormat = (file: string): string => (file.endsWith('.ts') ? 'module-typescript' : 'module')
 
 const hasModuleSyntax = (file: string): boolean =>
@@ -115,33 +148,9 @@ const hasModuleSyntax = (file: string): boolean =>
 
 const isBare = (specifier: string): boolean => !/^(?:\.{0,2}\/|[a-z][a-z0-9+.-]*:|#|\.{1,2}$)/i.test(specifier)
 
-const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined)
-
-const isNotFound = (error: unknown): boolean => /^(?:ERR_)?MODULE_NOT_FOUND$/.test(String(codeOf(error)))
+const unmarked = (text: string): string => text.replaceAll(/\?(?:milterhost-load|tsx-[\w-]+)=[^\s:'")]*/g, '')
 
 function isCompiledModule(value: unknown): value is { readonly default: unknown } {
   if (typeof value !== 'object' || value === null || !('default' in value)) return false
   return '__esModule' in value || Object.keys(value).length === 1
-}
-
-/** Says where: esbuild's (through tsx) and V8's errors carry the place each in their own way. */
-function describe(path: string, error: unknown): Error {
-  if (!(error instanceof Error)) return hostError('CONFIG_THREW', path, String(error))
-  const clean = (text: string): string => text.replaceAll(/\?(?:milterhost-load|tsx-[\w-]+)=[^\s:'")]*/g, '')
-  const message = clean(error.message)
-  if (error.name === 'TransformError' || error instanceof SyntaxError) {
-    const transformed = /^(?:Transform failed with.*\n)?(.+?):(\d+):(\d+): (?:ERROR: )?(.+)$/m.exec(message)
-    if (transformed) {
-      const [, file, line, column, what] = transformed
-      return hostError('CONFIG_SYNTAX', `${file}:${line}:${Number(column) + 1}`, what!)
-    }
-    const place = /^(?:file:\/\/)?(\/.+?):(\d+)$/m.exec(clean(error.stack ?? ''))
-    return hostError('CONFIG_SYNTAX', place ? `${place[1]}:${place[2]}` : path, message)
-  }
-  if (isNotFound(error)) return hostError('CONFIG_IMPORT', path, message.replaceAll('file://', ''))
-  const frame = (error.stack ?? '')
-    .split('\n')
-    .map(line => /\(?(?:file:\/\/)?(\/[^()]+?:\d+:\d+)\)?$/.exec(clean(line))?.[1])
-    .find(place => place?.startsWith(`${dirname(path)}/`) && !place.includes('/node_modules/'))
-  return hostError('CONFIG_THREW', path, frame === undefined ? message : `${message} (${frame})`)
 }
