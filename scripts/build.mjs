@@ -29,9 +29,13 @@ await build({
   logLevel: 'warning',
 })
 
-const { status } = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '--project', 'tsconfig.build.json'], {
-  stdio: 'inherit',
-})
+const { status } = spawnSync(
+  process.execPath,
+  ['node_modules/typescript/bin/tsc', '--project', 'tsconfig.build.json'],
+  {
+    stdio: 'inherit',
+  },
+)
 if (status !== 0) process.exit(status ?? 1)
 
 // tsc leaves the specifiers of declarations as they are written; what is shipped is .js and .d.ts.

@@ -62,6 +62,7 @@ export function anyMail(chance: Chance): Mail {
       ['b@example.net'],
       ['b@example.net', 'c@example.net'],
       ['b@example.net', 'd@example.com', 'c@example.net'],
+      ['b@example.net', 'c@example.net', 'b@example.net'],
     ),
     headers,
     body: chance.of(
