@@ -8,59 +8,48 @@
  * name stays what it was.
  */
 import type { ByteString } from '../bytes.ts'
-import type { HeaderEditor, HeaderList } from './header-list.ts'
-import type { HeaderNode } from './layout.ts'
+import type { Element, HeaderEditor, HeaderList } from './header-list.ts'
+import { keyOf } from './layout.ts'
 
 /** Trace fields (`H_TRACE` in Sendmail's table): a free place of such a name is never taken. */
-const TRACE = ['received', 'x400-received', 'via', 'mail-from']
+const TRACE: ReadonlySet<string> = new Set(['received', 'x400-received', 'via', 'mail-from'])
 
 export function sendmailRules(list: HeaderList): HeaderEditor {
-  const trace = new Set(TRACE.map(name => list.key(name)))
+  const freePlaces = (name: ByteString): readonly Element[] => (TRACE.has(keyOf(name)) ? [] : list.named(name).free)
 
-  const isCounted = (node: HeaderNode): boolean => node.state === 'live' || node.state === 'removed'
-
-  /** Among nodes of one name. The last free place wins, as in Sendmail's loop. */
-  function find(key: number, occurrence: number): number {
+  function find(occurrence: number, name: ByteString): Element | undefined {
     // A C int: what is beyond 2^31 is negative there and means the first.
-    let left = occurrence | 0
-    let free = -1
-    for (let at = list.next(key, 0); at !== -1; at = list.next(key, at + 1)) {
-      if (!isCounted(list.at(at))) free = at
-      else if (--left <= 0) return at
-    }
-    return trace.has(key) ? -1 : free
+    const found = list.named(name).counted[Math.max(occurrence | 0, 1) - 1]
+    // The last free place, as in Sendmail's loop.
+    return found ?? freePlaces(name).at(-1)
   }
 
-  function firstFree(key: number): number {
-    if (trace.has(key)) return -1
-    let at = list.next(key, 0)
-    while (at !== -1 && isCounted(list.at(at))) at = list.next(key, at + 1)
-    return at
+  function write(element: Element, value: ByteString): void {
+    list.write(element, element.node.field.name, value)
   }
 
   function add(name: ByteString, value: ByteString): void {
-    const key = list.key(name)
-    const free = firstFree(key)
-    const first = list.next(key, 0)
-    if (free !== -1) list.write(free, list.at(free).field.name, value)
-    else list.insert(first === -1 ? list.length : first, name, value)
+    const [free] = freePlaces(name)
+    if (free === undefined) list.insert(list.first(name), name, value)
+    else write(free, value)
   }
 
   return {
     add,
     insert(index, name, value) {
-      list.insert(Math.min(Math.max(index | 0, 0) + 1, list.length), name, value)
+      list.insert(list.at(Math.max(index | 0, 0) + 1), name, value)
     },
     change(occurrence, name, value) {
-      const at = find(list.key(name), occurrence)
-      if (at === -1) add(name, value)
-      else list.write(at, list.at(at).field.name, value)
+      const found = find(occurrence, name)
+      if (found === undefined) add(name, value)
+      else write(found, value)
     },
     remove(occurrence, name) {
-      const at = find(list.key(name), occurrence)
-      if (at === -1) return
+      const found = find(occurrence, name)
+      if (found === undefined) return
       // Removing a header that Sendmail would have made keeps it from being made.
-      list.mark(at, isCounted(list.at(at)) ? 'removed' : 'forgotten')
+      const { state } = found.node
+      list.mark(found, state === 'live' || state === 'removed' ? 'removed' : 'forgotten')
     },
   }
 }
