@@ -72,8 +72,6 @@ const HEADERS = [
 ] as const
 
 test.for(HEADERS)('$what are refused once and with words', async ({ packet, count, code }) => {
-  // Measured: 80.
-  its.allow(160)
   const client = await greeted(its.daemon.address)
   await upToData(client)
   const glued = Buffer.concat(Array.from({ length: count > 1000 ? 1000 : 1 }, () => packet))

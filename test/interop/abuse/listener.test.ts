@@ -52,6 +52,8 @@ test('1 GiB behind a length of 0xFFFFFFFF is refused at its header', async () =>
 })
 
 test('1 GiB of packets that mean nothing where they come are let pass by, and the connection is good afterwards', async () => {
+  // Measured: 50 to 100.
+  its.allow(224)
   const socket = await rawConnection(its.daemon.address)
   socket.write(OFFER)
   await once(socket, 'data')

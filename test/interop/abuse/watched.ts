@@ -8,7 +8,7 @@ import { type DaemonProcess, type Holdings, startDaemonProcess } from './daemon.
 import { greeted, passes, probing } from './load.ts'
 
 /** MiB above what the daemon took before. V8 collects its garbage when there is some: read buffers are the most of it. */
-const ROOM = 128
+const ROOM = 160
 
 export interface Watched {
   readonly daemon: DaemonProcess
