@@ -7,10 +7,8 @@
 import type { Interest, Needs } from '../../host/filter.ts'
 import { MACRO_STAGES, type MacroStage } from '../../host/macros.ts'
 import type { EditKind } from '../../host/message/edit.ts'
+import { ALL_INTERESTS } from '../../host/mta.ts'
 import { type Agreement, action, actionNames, macroStage, protocol, protocolNames } from '../wire/index.ts'
-
-/** In the order of an SMTP conversation. */
-const INTERESTS: readonly Interest[] = ['connect', 'helo', 'mail', 'rcpt', 'data', 'header', 'eoh', 'body', 'unknown']
 
 const notSent: Readonly<Record<Interest, number>> = {
   connect: protocol.NOCONNECT,
@@ -115,8 +113,8 @@ export class Terms {
       if (names.size > 0) macros.set(stage, [...names])
     }
     return {
-      events: new Set(INTERESTS.filter(interest => this.wants(interest))),
-      answers: new Set(INTERESTS.filter(interest => this.answers(interest))),
+      events: new Set(ALL_INTERESTS.filter(interest => this.wants(interest))),
+      answers: new Set(ALL_INTERESTS.filter(interest => this.answers(interest))),
       edits: new Set(this.edits),
       refusedRecipients: this.refusedRecipients,
       macros,

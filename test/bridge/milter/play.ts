@@ -11,22 +11,13 @@ import { type MacroStage, MacroStore } from '../../../src/host/macros.ts'
 import { memoryBody } from '../../../src/host/message/body.ts'
 import type { Edit } from '../../../src/host/message/edit.ts'
 import type { Body, BodyWriter, MessageSnapshot } from '../../../src/host/message/snapshot.ts'
+import { ALL_INTERESTS } from '../../../src/host/mta.ts'
 import { silent } from '../../../src/host/observe/logger.ts'
 import { ResultStore } from '../../../src/host/results.ts'
 import { systemClock } from '../../../src/host/time/clock.ts'
 import type { Verdict } from '../../../src/host/verdict.ts'
 
-export const EVERYTHING: ReadonlySet<Interest> = new Set([
-  'connect',
-  'helo',
-  'mail',
-  'rcpt',
-  'data',
-  'header',
-  'eoh',
-  'body',
-  'unknown',
-])
+export const EVERYTHING: ReadonlySet<Interest> = new Set(ALL_INTERESTS)
 
 export interface FilterSetup extends SocketOptions {
   /** Seconds. */
