@@ -91,7 +91,7 @@ export class SocketFilter implements Filter, Milter {
       channel.leave(QUIT)
     } catch (error) {
       const { code, message } = error as { readonly code?: string; readonly message: string }
-      this.#options.log.warn({ filter: this.name, code, detail: message }, 'external milter not met yet')
+      this.#options.log.warn({ code, detail: message }, 'external milter not met yet')
     }
   }
 
@@ -198,7 +198,7 @@ export class SocketFilter implements Filter, Milter {
     if (this.#terms?.key === terms.key) return this.#terms
     this.#terms = terms
     this.#needs = terms.needs(this.choice.further)
-    this.#options.log.debug({ filter: this.name, agreed: terms.text, notes: terms.notes }, 'external milter negotiated')
+    this.#options.log.debug({ agreed: terms.text, notes: terms.notes }, 'external milter negotiated')
     return terms
   }
 }

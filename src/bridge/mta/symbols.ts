@@ -31,14 +31,17 @@ const numbers: Readonly<Record<MacroStage, number>> = {
   eom: macroStage.EOM,
 }
 
-/** Seven lists in ascending order of the stage's number, as libmilter writes them. */
+/** By stage, in ascending order of its number, as libmilter writes them. */
+const order: readonly MacroStage[] = [...MACRO_STAGES].sort((a, b) => numbers[a] - numbers[b])
+
+/** Most connections ask for no more than these, so that they are put into words once. */
+const defaultTexts = new Map(order.map(stage => [stage, symbolText(defaults[stage].split(' '))]))
+
 export function symbolLists(asked: ReadonlyMap<MacroStage, readonly string[]>): SymbolList[] {
-  return MACRO_STAGES.map(stage => ({
-    stage: numbers[stage],
-    names: symbolText(namesFor(stage, asked.get(stage))),
-  })).sort((a, b) => a.stage - b.stage)
+  return order.map(stage => ({ stage: numbers[stage], names: textFor(stage, asked.get(stage)) }))
 }
 
-function namesFor(stage: MacroStage, asked: readonly string[] = []): string[] {
-  return [...new Set([...defaults[stage].split(' '), ...asked])].slice(0, mostNames)
+function textFor(stage: MacroStage, asked: readonly string[] = []): string {
+  if (asked.length === 0) return defaultTexts.get(stage)!
+  return symbolText([...new Set([...defaults[stage].split(' '), ...asked])].slice(0, mostNames))
 }
