@@ -31,6 +31,7 @@ export type { HeaderField } from './host/plugin/header.ts'
 export type { Host } from './host/plugin/host.ts'
 export type { Schema } from './host/plugin/schema.ts'
 export type { Counter, Dns } from './host/plugin/services.ts'
+export { type ServiceKey, serviceKey } from './host/plugin/shared.ts'
 export {
   accept,
   discard,

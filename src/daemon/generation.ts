@@ -14,6 +14,7 @@ import { needsOf } from '../host/needs.ts'
 import type { Observer } from '../host/observe/event.ts'
 import type { Logger } from '../host/observe/logger.ts'
 import type { Services } from '../host/plugin/services.ts'
+import { SharedServices } from '../host/plugin/shared.ts'
 import { Session } from '../host/session.ts'
 import type { Clock } from '../host/time/clock.ts'
 import { within } from '../host/time/within.ts'
@@ -31,12 +32,14 @@ export async function createFilters(
   around: Surroundings,
 ): Promise<ChainFilter[]> {
   const filters: ChainFilter[] = []
+  const shared = new SharedServices()
   for (const { entry, policy } of entries) {
     if (!policy.enabled) continue
     try {
       const { clock, services } = around
       const log = around.log.child({ filter: policy.name })
-      filters.push({ policy, filter: await entry.create({ policy, clock, log, services, limits: settings.limits }) })
+      const { limits } = settings
+      filters.push({ policy, filter: await entry.create({ policy, clock, log, services, shared, limits }) })
     } catch (error) {
       await closeFilters(filters, around)
       throw hostError('FILTER_NOT_CREATED', policy.name, error instanceof Error ? error.message : String(error))

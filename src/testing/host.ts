@@ -13,6 +13,7 @@ import type { HostEvent } from '../host/observe/event.ts'
 import type { Logger } from '../host/observe/logger.ts'
 import { type CounterSnapshot, MetricsRegistry } from '../host/plugin/metrics.ts'
 import type { Dns } from '../host/plugin/services.ts'
+import { type ServiceKey, SharedServices } from '../host/plugin/shared.ts'
 import { Session } from '../host/session.ts'
 import type { Clock } from '../host/time/clock.ts'
 import { fakeClock } from './clock.ts'
@@ -29,6 +30,11 @@ export interface TestOptions {
   readonly dns?: Dns
   /** Whose macros, limits and edits. @default 'postfix' */
   readonly mta?: Exclude<MtaKind, 'unknown'>
+  /**
+   * Offers services in the place of plugins that are not under test, before the first `setup`.
+   * @example provide: offer => offer(serviceKey<Ladder>('greylist.ladder'), fakeLadder)
+   */
+  readonly provide?: (offer: <T>(key: ServiceKey<T>, value: T) => void) => void
 }
 
 /** A message and its way, for `deliver`; what is left out has a default. */
@@ -48,6 +54,8 @@ export interface LogLine {
   readonly fields: Readonly<Record<string, unknown>>
 }
 
+type Surroundings = Required<Omit<TestOptions, 'provide'>>
+
 export class TestHost {
   /** Everything that was logged, in order. */
   readonly logs: readonly LogLine[]
@@ -55,7 +63,8 @@ export class TestHost {
   readonly events: readonly HostEvent[]
   readonly #filters: readonly ChainFilter[]
   readonly #settings: Settings
-  readonly #options: Required<TestOptions>
+  readonly #options: Surroundings
+  readonly #shared: SharedServices
   readonly #metrics: MetricsRegistry
   readonly #log: Logger
   readonly #all: HostEvent[] = []
@@ -73,24 +82,27 @@ export class TestHost {
     const log = recorder(logs, {})
     const metrics = new MetricsRegistry()
     const services = { dns: full.dns, metrics }
+    const shared = new SharedServices()
+    options.provide?.((key, value) => void shared.provide(key, value, 'the test'))
     const filters: ChainFilter[] = []
     for (const { entry, policy } of entries) {
       if (!policy.enabled) continue
       try {
-        const environment = { policy, clock: full.clock, log: log.child({ filter: policy.name }), services }
+        const environment = { policy, clock: full.clock, log: log.child({ filter: policy.name }), services, shared }
         filters.push({ policy, filter: await entry.create(environment) })
       } catch (error) {
         for (const { filter } of filters) await filter.close()
         throw error
       }
     }
-    return new TestHost(filters, settings, full, metrics, log, logs)
+    return new TestHost(filters, settings, full, shared, metrics, log, logs)
   }
 
   private constructor(
     filters: readonly ChainFilter[],
     settings: Settings,
-    options: Required<TestOptions>,
+    options: Surroundings,
+    shared: SharedServices,
     metrics: MetricsRegistry,
     log: Logger,
     logs: readonly LogLine[],
@@ -98,6 +110,7 @@ export class TestHost {
     this.#filters = filters
     this.#settings = settings
     this.#options = options
+    this.#shared = shared
     this.#metrics = metrics
     this.#log = log
     this.logs = logs
@@ -153,6 +166,11 @@ export class TestHost {
   /** The counters of all plugins. */
   counters(): readonly CounterSnapshot[] {
     return this.#metrics.snapshot()
+  }
+
+  /** What a plugin under test offers, as another plugin would find it. */
+  service<T>(key: ServiceKey<T>): T | undefined {
+    return this.#shared.get(key)
   }
 
   /** Closes the filters: runs what plugins registered with `host.onClose`. */

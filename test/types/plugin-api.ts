@@ -12,6 +12,7 @@ import {
   quarantine,
   reject,
   resultKey,
+  serviceKey,
   tempfail,
 } from 'milterhost/plugin'
 import { z } from 'zod'
@@ -22,6 +23,8 @@ const same = <A, B>(_: Same<A, B>): void => {}
 
 const verdictKey = resultKey<{ pass: boolean }>('spf')
 
+const serviceOf = serviceKey<{ known(address: string): Promise<boolean> }>('full.known')
+
 const full = definePlugin({
   name: 'full',
   options: z.object({ limit: z.number().default(10), word: z.string() }),
@@ -30,6 +33,11 @@ const full = definePlugin({
   async setup(host, options) {
     same<typeof options, { limit: number; word: string }>(true)
     same<ReturnType<typeof host.clock.now>, number>(true)
+    host.provide(serviceOf, { known: async address => address === options.word })
+    // @ts-expect-error the key says which type its service has
+    host.provide(serviceOf, { known: () => 'yes' })
+    const service = host.service(serviceOf)
+    same<typeof service, { known(address: string): Promise<boolean> } | undefined>(true)
     return {
       connect(event) {
         same<typeof event.connection, { seen: number }>(true)

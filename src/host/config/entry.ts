@@ -9,6 +9,7 @@ import type { Filter } from '../filter.ts'
 import type { OnFailure } from '../observe/event.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { Services } from '../plugin/services.ts'
+import type { SharedServices } from '../plugin/shared.ts'
 import type { Clock } from '../time/clock.ts'
 
 /** A length of time: `'30s'`, `'5m'`, `'1h'`, or a number of seconds. Never milliseconds. */
@@ -59,6 +60,8 @@ export interface FilterEnvironment {
   readonly clock: Clock
   readonly log: Logger
   readonly services: Services
+  /** What the plugins of this generation offer each other. Default: one of its own, so that it finds nobody. */
+  readonly shared?: SharedServices
   /** Bytes of a replacement body, and edits, of one filter on one message. Default: those of `DEFAULT_LIMITS`. */
   readonly limits?: { readonly body: number; readonly edits: number }
 }

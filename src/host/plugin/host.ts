@@ -9,6 +9,7 @@ import { hostError } from '../errors.ts'
 import type { MaybePromise } from '../filter.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { Counter, Dns } from './services.ts'
+import { type ServiceKey, SharedServices } from './shared.ts'
 import { describeThrown } from './thrown.ts'
 
 /** The host's services, given to `setup`. */
@@ -23,6 +24,16 @@ export interface Host {
   readonly clock: { now(): number }
   /** A number for the metrics; `name` becomes `milterhost_<plugin>_<name>`. @example host.counter('deferred_total', 'Recipients deferred') */
   counter(name: string, help: string): Counter
+  /**
+   * Offers other plugins of this configuration a service, from `setup` on. When two filters offer the same key, the first in
+   * the order of `filters` is found; the second is told in the log.
+   */
+  provide<T>(key: ServiceKey<T>, value: T): void
+  /**
+   * What another plugin of this configuration offers, or `undefined`. In `setup` only filters that stand before are
+   * there already: ask in a hook, and each time, when the order must not matter.
+   */
+  service<T>(key: ServiceKey<T>): T | undefined
   /** A probe that throws when the plugin could not work now. `milterhost check` and readiness run it. */
   health(name: string, probe: (signal: AbortSignal) => MaybePromise<void>): void
   /** Runs when the plugin is not used any more: after its last session, the last registered first. */
@@ -36,12 +47,14 @@ export class PluginHost implements Host {
   readonly clock: { now(): number }
   readonly #plugin: string
   readonly #environment: FilterEnvironment
+  readonly #shared: SharedServices
   readonly #probes = new Map<string, (signal: AbortSignal) => MaybePromise<void>>()
   readonly #closers: (() => MaybePromise<void>)[] = []
 
   constructor(plugin: string, environment: FilterEnvironment) {
     this.#plugin = plugin
     this.#environment = environment
+    this.#shared = environment.shared ?? new SharedServices()
     this.name = environment.policy.name
     this.log = environment.log
     this.dns = environment.services.dns
@@ -52,6 +65,16 @@ export class PluginHost implements Host {
   counter(name: string, help: string): Counter {
     const counter = this.#environment.services.metrics.counter(`milterhost_${this.#plugin}_${name}`, help)
     return { add: (amount = 1, labels = {}) => counter.add(amount, { ...labels, filter: this.name }) }
+  }
+
+  provide<T>(key: ServiceKey<T>, value: T): void {
+    if (value === undefined) throw hostError('PLUGIN_ARGUMENT', this.name, 'provide', `${key.name} has no value`)
+    const by = this.#shared.provide(key, value, this.name)
+    if (by !== null) this.log.warn({ service: key.name, by }, 'another filter already provides this service')
+  }
+
+  service<T>(key: ServiceKey<T>): T | undefined {
+    return this.#shared.get(key)
   }
 
   health(name: string, probe: (signal: AbortSignal) => MaybePromise<void>): void {
