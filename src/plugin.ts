@@ -9,6 +9,7 @@ export type { AbortReason, HoldOutcome, Outcome } from './host/filter.ts'
 export type { Logger } from './host/observe/logger.ts'
 export type { Address } from './host/plugin/address.ts'
 export type { BodyContent } from './host/plugin/body-text.ts'
+export type { CommandCall, ConfiguredPlugin, PluginCommand, PluginSubcommand } from './host/plugin/command.ts'
 export { definePlugin, type NoOptions, type Plugin, type PluginDefinition } from './host/plugin/define.ts'
 export type { Edits } from './host/plugin/edits.ts'
 export type {

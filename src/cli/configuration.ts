@@ -30,6 +30,11 @@ export class ConfigurationSource {
     this.#named = named
   }
 
+  /** What a module of a package exports, as the configuration in that folder would import it; `null` when it is not there. */
+  importFrom(folder: string, module: string): Promise<Readonly<Record<string, unknown>> | null> {
+    return this.#loader.importFrom(folder, module)
+  }
+
   /** Looks, executes and validates anew at each call. Throws a coded error. */
   async load(): Promise<LoadedConfiguration> {
     const file = locateConfig(this.#named, [process.cwd(), SYSTEM_FOLDER])

@@ -8,11 +8,15 @@ import { installation } from '../host/config/installation.ts'
 import { checkCommand } from './check.ts'
 import { complain, EXIT, EXIT_HELP, type ExitCode } from './console.ts'
 import { listCommand } from './list.ts'
+import { pluginCommand } from './plugin-command.ts'
 import { runCommand } from './run.ts'
 import { tryCommand } from './try.ts'
 
 // Node opens its debugger on SIGUSR1 unless somebody listens to it: a port that runs any code is no place for a mail filter.
 process.on('SIGUSR1', () => {})
+
+const PLUGIN_HELP = `
+A plugin may bring a command of its own: milterhost NAME is run by the package milter-plugin-NAME.`
 
 export async function main(argv: readonly string[]): Promise<ExitCode> {
   let code: ExitCode = EXIT.ok
@@ -26,13 +30,17 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     .addCommand(checkCommand(done))
     .addCommand(listCommand(done))
     .addCommand(tryCommand(done))
+    .addHelpText('after', PLUGIN_HELP)
     .addHelpText('after', EXIT_HELP)
     .showHelpAfterError('(add --help for what there is)')
-  for (const command of [program, ...program.commands])
-    command.exitOverride().configureOutput({ writeErr: text => complain(text.trimEnd()) })
   // Waiting for a configuration or a plugin must not end the process because nothing else is going on.
   const awake = setInterval(() => {}, 60_000)
   try {
+    const known = program.commands.map(command => command.name())
+    const added = await pluginCommand(argv, known, done)
+    if (added !== null) program.addCommand(added)
+    for (const command of [program, ...program.commands, ...(added?.commands ?? [])])
+      command.exitOverride().configureOutput({ writeErr: text => complain(text.trimEnd()) })
     await program.parseAsync(argv, { from: 'user' })
     return code
   } catch (error) {
@@ -47,7 +55,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
       return EXIT.failed
     }
     complain(`milterhost: ${message}`)
-    return /^CONFIG_|^FILTER_NOT_CREATED$|^MESSAGE_UNREADABLE$/.test(code) ? EXIT.usage : EXIT.failed
+    return /^CONFIG_|^FILTER_NOT_CREATED$|^MESSAGE_UNREADABLE$|^COMMAND_UNKNOWN$/.test(code) ? EXIT.usage : EXIT.failed
   } finally {
     clearInterval(awake)
   }

@@ -58,6 +58,12 @@ const table = {
     `${file} is not a valid configuration:\n${problems.map(problem => `  ${problem}`).join('\n')}`,
   FILTER_NOT_CREATED: (filter: string, what: string): string => `filter ${filter} could not be set up: ${what}`,
 
+  // Commands of plugins
+  COMMAND_UNKNOWN: (name: string, folder: string): string =>
+    `unknown command '${name}': milterhost has none of that name, and no package milter-plugin-${name} with a command is installed for ${folder}`,
+  COMMAND_INVALID: (module: string, what: string): string =>
+    `${module} does not give a command that can be used: ${what}`,
+
   // The daemon
   MESSAGE_UNREADABLE: (file: string, what: string): string => `the message ${file} cannot be read: ${what}`,
   UNCAUGHT: (what: string): string => `an error escaped from a plugin or a library; serving goes on: ${what}`,

@@ -76,6 +76,8 @@ export interface FilterEntry {
   readonly options: EntryOptions
   /** Names of options in `options` that this kind of entry takes beside the common ones and checks itself. */
   readonly ownOptions?: readonly string[]
+  /** What a plugin's factory was given; for commands of that plugin, which have to know where it keeps its things. */
+  readonly plugin?: { readonly name: string; readonly options: unknown }
   /** Package and version, or the address. For people. */
   readonly describe: string
   /** Throws a coded error that says what is wrong with the options. */

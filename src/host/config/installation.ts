@@ -4,7 +4,7 @@
  * A configuration in /etc/milterhost has no `node_modules`, and a plugin may bring another copy of the package: whatever
  * they import as `milterhost` must be the program that runs them (`loader.ts`).
  */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
@@ -16,6 +16,8 @@ export interface Installation {
   readonly checkout: boolean
   /** URL by specifier: `milterhost`, `milterhost/plugin`, … */
   readonly modules: ReadonlyMap<string, string>
+  /** In a checkout, the plugins that lie in it, by specifier: `milter-plugin-NAME`, `milter-plugin-NAME/command`. */
+  readonly plugins: ReadonlyMap<string, string>
 }
 
 /** The installation that the module at `from` belongs to. */
@@ -35,7 +37,18 @@ export function installation(from: string = import.meta.url): Installation {
     const path = join(root, checkout ? `src/${name}.ts` : `dist/${name}.js`)
     if (existsSync(path)) modules.set(key === '.' ? 'milterhost' : `milterhost/${name}`, pathToFileURL(path).href)
   }
-  return { root, version, checkout, modules }
+  return { root, version, checkout, modules, plugins: checkout ? pluginSources(join(root, 'plugins')) : new Map() }
+}
+
+function pluginSources(folder: string): Map<string, string> {
+  const sources = new Map<string, string>()
+  for (const name of existsSync(folder) ? readdirSync(folder) : []) {
+    for (const [module, path] of Object.entries({ index: '', command: '/command' })) {
+      const file = join(folder, name, `src/${module}.ts`)
+      if (existsSync(file)) sources.set(`milter-plugin-${name}${path}`, pathToFileURL(file).href)
+    }
+  }
+  return sources
 }
 
 interface Manifest {

@@ -7,7 +7,8 @@
  *   `import()` in an old configuration stays within its own load. Packages in `node_modules` are loaded once a process;
  * - a `.ts` or `.js` file with `import` or `export` in it is ESM even where no package.json says so (/etc/milterhost has
  *   none, and tsx would make it CommonJS, without top-level await);
- * - a package that the file's folder does not have is looked for beside milterhost.
+ * - a package that the file's folder does not have is looked for beside milterhost;
+ * - in a checkout its own plugins are read from their sources: nothing has built them.
  *
  * The hooks act on the whole process and stay: a plugin may import lazily at any time. One loader a process.
  */
@@ -25,6 +26,7 @@ const MODULE_SYNTAX = /^\s*(?:import\s*(?:[\w$*{]|['"])(?!.*=\s*require)|export\
 const COMMENTS = /\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm
 const MARK = 'milterhost-load'
 const FORGETTING = '.milterhost-forgets'
+const FROM = 'milterhost-from:'
 const FORGOTTEN = new Error('forgotten')
 const NO_DEFAULT = 'it has no default export: write export default defineConfig({ … })'
 
@@ -60,6 +62,18 @@ export class ConfigLoader {
     return isCompiledModule(value) ? value.default : value
   }
 
+  /** A module of a package as a file in that folder would import it; `null` when the package or the module is not there. */
+  async importFrom(folder: string, specifier: string): Promise<Readonly<Record<string, unknown>> | null> {
+    this.#hook()
+    const from = encodeURIComponent(pathToFileURL(join(folder, 'package.json')).href)
+    try {
+      return (await import(`${FROM}${from}:${specifier}`)) as Readonly<Record<string, unknown>>
+    } catch (error) {
+      if (isAbsent(error, specifier)) return null
+      throw loadError(specifier, error, this.#files, unmarked)
+    }
+  }
+
   /**
    * Takes CommonJS out of its caches. Deleting a module is not enough: `require` remembers for each folder which file a specifier
    * meant, and gives out an empty module where an ES importer has only looked at its names (Node 24). It forgets when it finds
@@ -89,6 +103,10 @@ export class ConfigLoader {
     if (context.parentURL !== undefined && basename(context.parentURL) === FORGETTING) throw FORGOTTEN
     const own = this.#installation.modules.get(specifier)
     if (own !== undefined) return { url: own, shortCircuit: true }
+    if (specifier.startsWith(FROM)) {
+      const [parent = '', ...rest] = specifier.slice(FROM.length).split(':')
+      return this.#find(rest.join(':'), { ...context, parentURL: decodeURIComponent(parent) }, next)
+    }
     const load = loadOf(context.parentURL) ?? this.#loadOfCommonJs(context.parentURL) ?? loadOf(specifier)
     if (load === null) return next(specifier, context)
     if (!context.conditions.includes('import')) this.#recordRequire(specifier, context.parentURL)
@@ -119,10 +137,15 @@ export class ConfigLoader {
   }
 
   #find(specifier: string, context: ResolveHookContext, next: NextResolve): ReturnType<NextResolve> {
+    const source = this.#installation.plugins.get(specifier)
     try {
-      return next(specifier, context)
+      const found = next(specifier, context)
+      const linked =
+        source !== undefined && found.url.startsWith(pathToFileURL(join(this.#installation.root, '/')).href)
+      return linked ? { url: source, shortCircuit: true } : found
     } catch (error) {
       if (!isBare(specifier) || !isNotFound(error)) throw error
+      if (source !== undefined) return { url: source, shortCircuit: true }
       const parentURL = pathToFileURL(join(this.#installation.root, 'package.json')).href
       try {
         return next(specifier, { ...context, parentURL })
@@ -135,6 +158,14 @@ export class ConfigLoader {
 }
 
 type NextResolve = Parameters<NonNullable<Parameters<typeof registerHooks>[0]['resolve']>>[2]
+
+/** Nothing answers to the specifier itself; what a module that is there cannot find is another matter. */
+function isAbsent(error: unknown, specifier: string): boolean {
+  const { code, message } = error as { readonly code?: unknown; readonly message?: unknown }
+  if (code === 'ERR_PACKAGE_PATH_NOT_EXPORTED') return true
+  const name = specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/')
+  return isNotFound(error) && String(message).includes(`package '${name}'`)
+}
 
 const loadOf = (url: string | undefined): string | null =>
   url?.includes(MARK) ? (/[?&]milterhost-load=(\d+)/.exec(url)?.[1] ?? null) : null

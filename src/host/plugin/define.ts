@@ -88,6 +88,7 @@ export function definePlugin<S extends Schema = Schema<NoOptions>, C = undefined
       kind: 'plugin',
       defaultName: name,
       options: entry,
+      plugin: { name, options },
       describe,
       create: environment => createFilter(definition, describe, options, environment),
     })

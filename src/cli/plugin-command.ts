@@ -1,0 +1,106 @@
+/**
+ * `milterhost NAME …` where NAME is none of our own commands: the command that `milter-plugin-NAME` brings.
+ *
+ * The package is looked for where the configuration lies, as the configuration itself would import it, and only when its command is
+ * asked for: no plugin is loaded for `milterhost --help`. What a package exports is checked before it is used.
+ */
+import { dirname } from 'node:path'
+import { Command } from 'commander'
+import { locateConfig, SYSTEM_FOLDER } from '../host/config/locate.ts'
+import { suggestion } from '../host/config/problem.ts'
+import { hostError } from '../host/errors.ts'
+import { harmless } from '../host/observe/safe.ts'
+import type { CommandCall, ConfiguredPlugin, PluginCommand, PluginSubcommand } from '../host/plugin/command.ts'
+import { ConfigurationSource } from './configuration.ts'
+import { complain, EXIT, EXIT_HELP, type ExitCode, print } from './console.ts'
+import { surroundings } from './environment.ts'
+
+/** The command that `argv` asks for, or `null` when `known` commands are to deal with it. Throws when nobody can. */
+export async function pluginCommand(
+  argv: readonly string[],
+  known: readonly string[],
+  done: (code: ExitCode) => void,
+): Promise<Command | null> {
+  const [name] = argv
+  if (name === undefined || !/^[a-z0-9][a-z0-9._-]*$/i.test(name) || [...known, 'help'].includes(name)) return null
+  const named = configOption(argv)
+  const file = locateConfig(named, [process.cwd(), SYSTEM_FOLDER])
+  const folder = file === null ? process.cwd() : dirname(file)
+  const source = new ConfigurationSource(named)
+  const module = `milter-plugin-${name}/command`
+  const exported = await source.importFrom(folder, module)
+  if (exported === null) {
+    if (suggestion(name, known) !== '') return null
+    throw hostError('COMMAND_UNKNOWN', name, folder)
+  }
+  const entries = async (): Promise<readonly ConfiguredPlugin[]> => {
+    const { configuration } = await source.load()
+    return configuration.entries.flatMap(({ entry: { plugin }, policy }) =>
+      plugin?.name === name ? [{ name: policy.name, options: plugin.options }] : [],
+    )
+  }
+  return commandOf(name, readCommand(module, exported.command), entries, done)
+}
+
+function commandOf(
+  name: string,
+  { description, subcommands }: PluginCommand,
+  entries: CommandCall['entries'],
+  done: (code: ExitCode) => void,
+): Command {
+  const command = new Command(name).description(description)
+  for (const [subname, { description: what, operands, options, examples, run }] of Object.entries(subcommands)) {
+    const sub = command
+      .command(operands === undefined ? subname : `${subname} ${operands}`)
+      .description(what)
+      .option('-c, --config <file>', 'configuration file, or the folder it lies in')
+    for (const [flags, meaning] of Object.entries(options ?? {})) sub.option(flags, meaning)
+    const shown = examples === undefined ? '' : `\nExamples:\n${examples.map(line => `  ${line}\n`).join('')}`
+    sub.addHelpText('after', `${shown}${EXIT_HELP}`)
+    sub.action(async () => {
+      const { dns } = surroundings().services
+      const code = await run({
+        operands: sub.args,
+        options: sub.opts<CommandCall['options']>(),
+        entries,
+        print: text => print(lines(text)),
+        complain: text => complain(lines(text)),
+        dns,
+        clock: { now: () => Date.now() },
+      })
+      done(code === 1 || code === 2 ? code : EXIT.ok)
+    })
+  }
+  return command
+}
+
+/** What comes from mail or from a store may hold anything. */
+const lines = (text: string): string =>
+  text
+    .split('\n')
+    .map(line => harmless(line, Number.POSITIVE_INFINITY))
+    .join('\n')
+
+function readCommand(module: string, exported: unknown): PluginCommand {
+  const refuse = (what: string): never => {
+    throw hostError('COMMAND_INVALID', module, what)
+  }
+  const { description, subcommands } = (exported ?? {}) as Partial<PluginCommand>
+  if (typeof description !== 'string') refuse('it must export `command`, with a description')
+  if (typeof subcommands !== 'object' || subcommands === null) return refuse('command.subcommands is missing')
+  for (const [name, sub] of Object.entries(subcommands as Record<string, Partial<PluginSubcommand> | undefined>))
+    if (typeof sub?.run !== 'function' || typeof sub.description !== 'string')
+      refuse(`${name} needs a description and a function run`)
+  return exported as PluginCommand
+}
+
+/** The configuration decides where the package is looked for, before its options can be known. */
+function configOption(argv: readonly string[]): string | undefined {
+  for (const [index, argument] of argv.entries()) {
+    if (argument === '--') return undefined
+    if (argument === '-c' || argument === '--config') return argv[index + 1]
+    const joined = /^(?:--config=|-c)(.+)$/.exec(argument)
+    if (joined !== null) return joined[1]
+  }
+  return undefined
+}
