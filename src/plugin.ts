@@ -43,5 +43,8 @@ export {
   type TemporaryCode,
   tempfail,
 } from './host/plugin/verdicts.ts'
+export { type DnsblAnswer, type DnsblOptions, dnsblLookup, dnsblName } from './host/policy/dnsbl.ts'
+export { type Networks, type NetworkTable, networks, networkTable, PRIVATE_NETWORKS } from './host/policy/networks.ts'
+export { type NamePattern, type S25rClient, type S25rOptions, type S25rRule, s25rRules } from './host/policy/s25r.ts'
 export { type ResultKey, resultKey } from './host/results.ts'
 export type { SmtpReply, Verdict } from './host/verdict.ts'
