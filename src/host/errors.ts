@@ -68,6 +68,16 @@ const table = {
   MESSAGE_UNREADABLE: (file: string, what: string): string => `the message ${file} cannot be read: ${what}`,
   UNCAUGHT: (what: string): string => `an error escaped from a plugin or a library; serving goes on: ${what}`,
 
+  // Look-ups
+  LOOKUP_OPTIONS: (lookup: string, problems: string): string => `look-up ${lookup}: ${problems}`,
+  LOOKUP_FAILED: (lookup: string, what: string): string => `look-up ${lookup} failed: ${what}`,
+  LOOKUP_TIMEOUT: (lookup: string, seconds: number): string =>
+    `look-up ${lookup} did not answer within ${seconds} s (its option timeout)`,
+  LOOKUP_PAUSED: (lookup: string, failures: number, why: string): string =>
+    `look-up ${lookup} is not asked for a while: it failed ${failures} times in a row; the last time: ${why}`,
+  LOOKUP_VALUE: (lookup: string, key: string, what: string): string =>
+    `look-up ${lookup} has a value for ${JSON.stringify(key)} that cannot be used: ${what}`,
+
   // Plugins
   PLUGIN_DEFINITION: (plugin: string, what: string): string => `definePlugin of ${plugin}: ${what}`,
   PLUGIN_API: (plugin: string, api: string, ours: number): string =>
