@@ -4,6 +4,7 @@
  * Verdicts, `definePlugin`, keys for results, and the types of everything a hook is given. What is exported here is the public
  * promise of the plugin API (`docs/writing-a-plugin.md`); type tests keep it.
  */
+export { type AuthResult, authenticationResults } from './host/authentication/result.ts'
 export type { Duration, EntryOptions, FilterEntry, Size } from './host/config/entry.ts'
 export type { AbortReason, HoldOutcome, Outcome } from './host/filter.ts'
 export type { Logger } from './host/observe/logger.ts'

@@ -125,7 +125,7 @@ export class Generation {
       },
     })
     this.#sessions.add(session)
-    return { session, needs: needsOf(this.filters) }
+    return { session, needs: needsOf(this.filters, this.configuration.settings.authentication.removeForged) }
   }
 
   /** No new sessions from now on. */

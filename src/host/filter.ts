@@ -10,6 +10,7 @@
  * has failed: the chain closes that `FilterSession`, applies `onFailure`, and opens a fresh one for the next
  * message, telling it connect and helo again.
  */
+import type { Contributor } from './authentication/authentication.ts'
 import type { ByteString } from './bytes.ts'
 import type {
   ConnectEvent,
@@ -71,6 +72,8 @@ export interface Needs {
   readonly refusedRecipients: boolean
   /** Macros it asks for beyond the MTA's defaults, by stage, names without braces. */
   readonly macros: ReadonlyMap<MacroStage, readonly string[]>
+  /** It contributes authentication results: the message is needed to its end, and a field is written. @default false */
+  readonly authResults?: boolean
 }
 
 /** What the host gives a filter for one SMTP connection. */
@@ -81,6 +84,8 @@ export interface FilterContext {
   readonly asked: ReadonlySet<Interest>
   /** Typed results that filters publish for those after them. */
   readonly results: ResultStore
+  /** Authentication results, written in one field for the whole chain. */
+  readonly authentication: Contributor
   /** A place for a replacement body; lives as long as the message. */
   newBody(): BodyWriter
   /** Reports something the filter sent that was dropped: not negotiated, invalid, meaningless at this stage. */

@@ -4,6 +4,7 @@
  * A filter that nobody has met yet may want anything. A filter in observe mode sees its events, but answers and
  * edits nothing that counts. Made anew for each connection, because filters learn.
  */
+import { contributes } from './authentication/authentication.ts'
 import type { ChainFilter } from './chain/member.ts'
 import type { Interest, Needs } from './filter.ts'
 import type { MacroStage } from './macros.ts'
@@ -13,7 +14,8 @@ import { ALL_INTERESTS } from './mta.ts'
 /** Header, end of headers and body are never answered: a filter's verdict on them comes with the end of the message. */
 const ANSWERED: readonly Interest[] = ['connect', 'helo', 'mail', 'rcpt', 'data', 'unknown']
 
-export function needsOf(filters: readonly ChainFilter[]): Needs {
+/** `removeForged`: header fields may have to go although no filter wants to see them. */
+export function needsOf(filters: readonly ChainFilter[], removeForged = false): Needs {
   const events = new Set<Interest>()
   const answers = new Set<Interest>()
   const edits = new Set<EditKind>()
@@ -30,6 +32,12 @@ export function needsOf(filters: readonly ChainFilter[]): Needs {
     for (const answer of needs?.answers ?? ANSWERED) answers.add(answer)
     for (const edit of needs?.edits ?? EDIT_KINDS) edits.add(edit)
     if (policy.onFailure === 'quarantine') edits.add('quarantine')
+  }
+  const writesResults = contributes(filters)
+  if (writesResults || removeForged) {
+    for (const event of ['connect', 'mail', 'rcpt', 'header', 'eoh'] as const) events.add(event)
+    edits.add('removeHeader')
+    if (writesResults) edits.add('insertHeader')
   }
   return { events, answers, edits, refusedRecipients, macros }
 }

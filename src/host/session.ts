@@ -7,11 +7,12 @@
  * with one command at a time (`abort`, `interrupt` and `close` may come at any moment) and writes what it returns.
  * No method throws or rejects for a filter's sake.
  */
+import { Authentication } from './authentication/authentication.ts'
 import type { ByteString } from './bytes.ts'
 import { Chain, type ChainReport, type Decision } from './chain/chain.ts'
 import { type ChainFilter, Member } from './chain/member.ts'
 import { Collector, type Overflow } from './collector.ts'
-import type { Settings } from './config/settings.ts'
+import { DEFAULT_AUTHENTICATION, type Settings } from './config/settings.ts'
 import { described } from './errors.ts'
 import type { Client, Path, RcptEvent } from './events.ts'
 import type { AbortReason, FilterContext, Outcome } from './filter.ts'
@@ -36,7 +37,7 @@ export interface Settlement {
 export interface SessionOptions {
   readonly id: string
   readonly filters: readonly ChainFilter[]
-  readonly settings: Pick<Settings, 'budget' | 'limits'>
+  readonly settings: Pick<Settings, 'budget' | 'limits'> & Partial<Pick<Settings, 'authentication'>>
   readonly clock: Clock
   readonly spool: Spool
   readonly observe: Observer
@@ -62,6 +63,7 @@ export class Session {
   readonly #members: readonly Member[]
   readonly #chain: Chain
   readonly #results = new ResultStore()
+  readonly #authentication: Authentication
   readonly #began: number
   #mta: MtaFacts = UNKNOWN_MTA
   #client: Client | null = null
@@ -82,6 +84,8 @@ export class Session {
     this.#options = options
     this.id = options.id
     this.#began = options.clock.monotonic()
+    const { authentication = DEFAULT_AUTHENTICATION } = options.settings
+    this.#authentication = new Authentication(authentication, options.filters, () => this.macros.get('j'))
     this.#members = options.filters.map(entry => new Member(entry, options.clock, member => this.#contextFor(member)))
     this.#chain = new Chain({
       members: this.#members,
@@ -106,6 +110,7 @@ export class Session {
   async helo(name: ByteString): Promise<Verdict> {
     this.abort()
     this.#helo = name
+    this.#authentication.beginHelo()
     if (this.#refusal !== null) return this.#refusal.verdict
     return this.#remember(await this.#chain.helo({ name, macros: this.macros }))
   }
@@ -127,6 +132,7 @@ export class Session {
     }
     this.#transaction = transaction
     this.#results.beginMessage()
+    this.#authentication.beginMessage()
     const decision =
       this.#refusal ?? (await this.#chain.mail({ messageId: transaction.id, sender, macros: this.macros }))
     return this.#applyTo(transaction, decision)
@@ -155,7 +161,7 @@ export class Session {
     if (transaction === null || transaction.discarded) return CONTINUE
     const decision = await this.#chain.data({ recipients: [...transaction.recipients], macros: this.macros })
     const verdict = this.#applyTo(transaction, decision)
-    if (verdict.kind !== 'continue' || this.#chain.wantsContent) return verdict
+    if (verdict.kind !== 'continue' || this.#chain.wantsContent || this.#authentication.inUse) return verdict
     this.#settle(transaction, NOBODY, 'accept', null)
     return ACCEPT
   }
@@ -189,7 +195,7 @@ export class Session {
     }
     const { id, sender, recipients } = transaction
     const received = receivedMessage({ id, sender, recipients, fields: collector.fields, body })
-    const decision = await this.#chain.message(received, { macros: this.macros })
+    const decision = await this.#chain.message(this.#authentication.cleaned(received), { macros: this.macros })
     if (this.#transaction !== transaction) return { verdict: decision.verdict, edits: [] }
     return this.#conclude(transaction, received, decision)
   }
@@ -262,8 +268,9 @@ export class Session {
     received: MessageSnapshot,
     decision: Decision & { readonly message: MessageSnapshot; readonly quarantine: string | null },
   ): Settlement {
-    const { verdict, message, quarantine } = decision
+    const { verdict, quarantine } = decision
     const kept = verdict.kind === 'continue'
+    const message = kept ? this.#authentication.stamped(decision.message) : decision.message
     const outcome = outcomeOf(verdict, quarantine)
     const batch = kept ? planBatch(received, message, this.#mta.kind, this.#mta.edits) : null
     const edits = batch === null ? [] : [...batch.edits]
@@ -331,6 +338,7 @@ export class Session {
       sessionId: this.id,
       log: this.#options.log.child({ filter: member.name, session: this.id }),
       results: this.#results,
+      authentication: this.#authentication.contributor(member.name, !member.observed),
       get asked() {
         return session.#mta.asked
       },
@@ -369,7 +377,8 @@ export class Session {
           milliseconds,
           observed: member.observed,
         }),
-      failed: (member, stage, { code, detail }, milliseconds) =>
+      failed: (member, stage, { code, detail }, milliseconds) => {
+        this.#authentication.forget(member.name)
         observe({
           type: 'filter-failed',
           ...where(),
@@ -380,7 +389,8 @@ export class Session {
           onFailure: member.onFailure,
           milliseconds,
           observed: member.observed,
-        }),
+        })
+      },
       refused: (member, stage, detail) =>
         observe({ type: 'answer-refused', ...where(), filter: member.name, stage, detail }),
     }

@@ -44,6 +44,15 @@ export interface Config {
     /** SMTP connections at once; one more is told 451. @default 2000 */
     readonly sessions?: number
   }
+  /** The Authentication-Results field (RFC 8601) that is written when a filter contributes results. */
+  readonly authentication?: {
+    /** The name it is written under; fields of this name that came with a message are removed. @default the MTA's name, macro `j` */
+    readonly authservId?: string
+    /** Remove them also when no filter contributes results. @default false */
+    readonly removeForged?: boolean
+    /** Other names whose fields are removed with them, such as those of other hosts of this site. @default [] */
+    readonly removeAlso?: readonly string[]
+  }
   /** Where bodies are kept while filters look at them. */
   readonly spool?: {
     /** A folder for this alone, made when it is missing; nothing in it outlives the daemon. @default '/var/tmp/milterhost-UID' */

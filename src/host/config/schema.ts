@@ -8,7 +8,14 @@ import { z } from 'zod'
 import type { OnFailure } from '../observe/event.ts'
 import { parseDuration } from './duration.ts'
 import { shown } from './problem.ts'
-import { DEFAULT_LIMITS, type Limits, type ListenAddress, type Settings } from './settings.ts'
+import {
+  type AuthenticationSettings,
+  DEFAULT_AUTHENTICATION,
+  DEFAULT_LIMITS,
+  type Limits,
+  type ListenAddress,
+  type Settings,
+} from './settings.ts'
 import { parseSize } from './size.ts'
 
 /** A value read by a function that throws a `RangeError` whose message completes "‹option› …". */
@@ -43,6 +50,13 @@ const text = read(value => {
   return value
 })
 
+const authservId = read(value => {
+  if (typeof value !== 'string' || !/^[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?$/.test(value)) {
+    throw new RangeError(`must be the name of a host or domain, such as mx.example.com, not ${shown(value)}`)
+  }
+  return value
+})
+
 const mode = read(value => {
   const bits =
     typeof value === 'string' && /^(?:0o?)?[0-7]{3}$/.test(value) ? Number.parseInt(value.slice(-3), 8) : value
@@ -66,6 +80,7 @@ export interface ParsedConfig {
   filters?: unknown[] | undefined
   budget?: Given<{ command: number; end: number }> | undefined
   limits?: Given<Limits> | undefined
+  authentication?: Given<{ authservId: string; removeForged: boolean; removeAlso: string[] }> | undefined
   spool?: Given<Settings['spool']> | undefined
   mta?: 'postfix' | 'sendmail' | undefined
   log?: Given<Settings['log']> | undefined
@@ -104,6 +119,12 @@ const limits = z.strictObject({
   sessions: count.optional(),
 })
 
+const authentication = z.strictObject({
+  authservId: authservId.optional(),
+  removeForged: z.boolean().optional(),
+  removeAlso: z.array(authservId).optional(),
+})
+
 const spool = z.strictObject({ directory: text.optional(), memory: read(parseSize).optional() })
 
 const log = z.strictObject({
@@ -116,6 +137,7 @@ const config = z.strictObject({
   filters: z.array(z.unknown()).optional(),
   budget: budget.optional(),
   limits: limits.optional(),
+  authentication: authentication.optional(),
   spool: spool.optional(),
   mta: z.enum(['postfix', 'sendmail']).optional(),
   log: log.optional(),
@@ -148,6 +170,7 @@ const NESTED: Readonly<Record<string, readonly string[]>> = {
   '': Object.keys(config.shape),
   budget: Object.keys(budget.shape),
   limits: Object.keys(limits.shape),
+  authentication: Object.keys(authentication.shape),
   spool: Object.keys(spool.shape),
   log: Object.keys(log.shape),
 }
@@ -176,6 +199,12 @@ export function allKeys(): string[] {
 export const limitsOf = (given: ParsedConfig['limits']): Limits => ({
   ...DEFAULT_LIMITS,
   ...Object.fromEntries(Object.entries(given ?? {}).filter(([, value]) => value !== undefined)),
+})
+
+export const authenticationOf = (given: ParsedConfig['authentication']): AuthenticationSettings => ({
+  authservId: given?.authservId ?? DEFAULT_AUTHENTICATION.authservId,
+  removeForged: given?.removeForged ?? DEFAULT_AUTHENTICATION.removeForged,
+  removeAlso: given?.removeAlso ?? DEFAULT_AUTHENTICATION.removeAlso,
 })
 
 /** A `listen` item with the defaults filled in. */

@@ -33,10 +33,21 @@ export interface Limits {
   readonly sessions: number
 }
 
+/** How the chain's Authentication-Results field is written (RFC 8601). */
+export interface AuthenticationSettings {
+  /** The name under which results are written; `null` takes what the MTA calls itself. */
+  readonly authservId: string | null
+  /** Fields that claim this name are removed even when no filter of the chain contributes results. */
+  readonly removeForged: boolean
+  /** Other names whose fields are removed too. */
+  readonly removeAlso: readonly string[]
+}
+
 export interface Settings {
   readonly listen: readonly ListenAddress[]
   readonly budget: BudgetSettings
   readonly limits: Limits
+  readonly authentication: AuthenticationSettings
   readonly spool: { readonly directory: string; readonly memory: number }
   /** Set when the postmaster says which MTA it is; `null` recognises it. */
   readonly mta: 'postfix' | 'sendmail' | null
@@ -54,3 +65,5 @@ export const DEFAULT_LIMITS: Limits = {
   edits: 10_000,
   sessions: 2_000,
 }
+
+export const DEFAULT_AUTHENTICATION: AuthenticationSettings = { authservId: null, removeForged: false, removeAlso: [] }

@@ -44,6 +44,11 @@ export interface PluginDefinition<S extends Schema, C, M> {
   readonly connection?: () => C
   /** State for one message, made afresh at every MAIL: `event.message`. */
   readonly message?: () => M
+  /**
+   * It calls `event.authResult`: the MTA is asked for what the field of results needs.
+   * @default false
+   */
+  readonly authResults?: boolean
   /** Runs once for each entry of the configuration; gives the hooks. A throw stops the start, or leaves the old configuration. */
   setup(host: Host, options: OptionsOut<S>): MaybePromise<Hooks<C, M>>
 }
@@ -96,7 +101,10 @@ export function definePlugin<S extends Schema = Schema<NoOptions>, C = undefined
 }
 
 function checkDefinition(definition: unknown): void {
-  const { name, version, api, options, connection, message, setup } = (definition ?? {}) as Record<string, unknown>
+  const { name, version, api, options, connection, message, authResults, setup } = (definition ?? {}) as Record<
+    string,
+    unknown
+  >
   const refuse = (what: string): never => {
     throw hostError('PLUGIN_DEFINITION', typeof name === 'string' ? name : 'a plugin without a name', what)
   }
@@ -109,8 +117,9 @@ function checkDefinition(definition: unknown): void {
   for (const [key, value] of Object.entries({ connection, message }))
     if (value !== undefined && typeof value !== 'function')
       refuse(`${key} must be a function that makes the state, such as () => ({ seen: 0 })`)
+  if (authResults !== undefined && typeof authResults !== 'boolean') refuse('authResults must be true or false')
   if (typeof setup !== 'function') refuse('setup must be a function that returns the hooks')
-  const known = ['name', 'version', 'api', 'options', 'connection', 'message', 'setup']
+  const known = ['name', 'version', 'api', 'options', 'connection', 'message', 'authResults', 'setup']
   for (const key of Object.keys(definition as object)) {
     if (known.includes(key)) continue
     if (HOOK_NAMES.includes(key as HookName)) refuse(`the hook ${key} belongs into the object that setup returns`)
@@ -142,6 +151,7 @@ async function createFilter<S extends Schema, C, M>(
       hooks: readHooks(policy.name, hooks),
       connection: definition.connection ?? (() => undefined),
       message: definition.message ?? (() => undefined),
+      authResults: definition.authResults ?? false,
       host,
       clock,
       log: environment.log,

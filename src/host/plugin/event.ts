@@ -4,6 +4,8 @@
  * A view lives as long as its hook runs. Afterwards what it could still do is refused and reported, so that a late answer finds
  * nobody: not this message, and never the next one on the same connection.
  */
+import type { Contributor } from '../authentication/authentication.ts'
+import type { AuthResult } from '../authentication/result.ts'
 import { decodeText } from '../bytes.ts'
 import { hostError } from '../errors.ts'
 import type { HoldOutcome, Outcome } from '../filter.ts'
@@ -27,6 +29,8 @@ export interface Surroundings {
   result<T>(key: ResultKey<T>): T | undefined
   publish<T>(key: ResultKey<T>, value: T): void
   hold(seconds: number): Promise<HoldOutcome>
+  readonly authentication: Contributor
+  authResult(hook: HookName, result: AuthResult): void
   /** Reports a call that came when its event was over. */
   late(hook: HookName, call: string): void
 }
@@ -85,6 +89,19 @@ export class EventView {
     return this.#around.result(key)
   }
 
+  get authservId(): string | null {
+    return this.#around.authentication.authservId
+  }
+
+  authResults(): readonly AuthResult[] {
+    return this.#around.authentication.results()
+  }
+
+  /** @internal */
+  static hookOf(view: EventView): HookName {
+    return view.#hook
+  }
+
   /** @internal Ends the view; the session calls it when the hook has answered or is given up. */
   static close(view: EventView): void {
     view.#open = false
@@ -108,6 +125,10 @@ export class AskedView extends EventView {
 
   publish<T>(key: ResultKey<T>, value: T): void {
     if (!this.signal.aborted) EventView.acting(this, 'publish')?.publish(key, value)
+  }
+
+  authResult(result: AuthResult): void {
+    if (!this.signal.aborted) EventView.acting(this, 'authResult')?.authResult(EventView.hookOf(this), result)
   }
 
   async hold(seconds: number): Promise<HoldOutcome> {

@@ -5,6 +5,7 @@
  * the message. An event may be used until its hook has answered; what comes later has no effect and is told in the log.
  */
 import type { Readable } from 'node:stream'
+import type { AuthResult } from '../authentication/result.ts'
 import type { HoldOutcome, MaybePromise, Outcome } from '../filter.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { ResultKey } from '../results.ts'
@@ -57,6 +58,10 @@ export interface AnyEvent<C> {
   macro(name: string): string | undefined
   /** What a filter before this one published. */
   result<T>(key: ResultKey<T>): T | undefined
+  /** The name under which this host writes authentication results; `null` when neither configuration nor MTA gave one. */
+  readonly authservId: string | null
+  /** The authentication results that the filters of this chain have contributed so far, in the order of the chain. */
+  authResults(): readonly AuthResult[]
 }
 
 /** What an event has that is asked for an answer. */
@@ -68,6 +73,13 @@ export interface AskedEvent<C> extends AnyEvent<C> {
   readonly signal: AbortSignal
   /** Gives later filters a typed result: for the message, or at `connect` and `helo` for the connection. */
   publish<T>(key: ResultKey<T>, value: T): void
+  /**
+   * Contributes to the one Authentication-Results field of the chain (RFC 8601), which the host writes on top of the
+   * message: for the message, or at `connect` and `helo` for each message of the connection. Values are made safe. The
+   * definition must say `authResults: true`.
+   * @example event.authResult({ method: 'spf', result: 'pass', properties: { 'smtp.mailfrom': 'example.org' } })
+   */
+  authResult(result: AuthResult): void
   /**
    * Makes the client wait; the hook's own time limit stands still meanwhile. `'refused'` at once when the host does not
    * allow it, `'client-left'` when the client has gone. Throws for anything but a number of 0 or more.

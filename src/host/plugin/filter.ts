@@ -19,6 +19,8 @@ export interface PluginFilterOptions {
   readonly hooks: PluginParts['hooks']
   readonly connection: () => unknown
   readonly message: () => unknown
+  /** It may call `event.authResult`. */
+  readonly authResults: boolean
   readonly host: PluginHost
   readonly clock: Clock
   readonly log: Logger
@@ -60,13 +62,14 @@ export class PluginFilter implements Filter {
     this.name = options.name
     this.#options = options
     const present = HOOK_NAMES.filter(hook => options.hooks[hook] !== undefined)
-    this.#needs = needsOf(new Set(present))
+    this.#needs = { ...needsOf(new Set(present)), authResults: options.authResults }
     const musts = MUST_BE_TOLD.filter(event => this.#needs.events.has(event))
     this.#parts = {
       name: options.name,
       connection: options.connection,
       message: options.message,
       hooks: options.hooks,
+      authResults: options.authResults,
       missing: asked => musts.filter(event => !asked.has(event)),
       began: (hook, session) => this.#began(hook, session),
     }

@@ -6,6 +6,7 @@
  * `FILTER_BAD_ANSWER`, both naming plugin and hook; once its signal is aborted its answer is thrown away. The chain calls it,
  * one method at a time.
  */
+import { type AuthResult, authResultFault } from '../authentication/result.ts'
 import { decodeText } from '../bytes.ts'
 import { HostError, hostError } from '../errors.ts'
 import type {
@@ -49,6 +50,8 @@ export interface PluginParts {
   readonly name: string
   readonly connection: () => unknown
   readonly message: () => unknown
+  /** It may contribute authentication results. */
+  readonly authResults: boolean
   readonly hooks: Readonly<Partial<Record<HookName, (event: never) => unknown>>>
   /** Events without which the hooks would miss something. */
   readonly missing: (asked: FilterContext['asked']) => readonly string[]
@@ -93,6 +96,8 @@ export class PluginSession implements FilterSession {
       result: key => context.results.get(key),
       publish: (key, value) => context.results.publish(key, value),
       hold: seconds => context.hold(seconds),
+      authentication: context.authentication,
+      authResult: (hook, result) => this.#contribute(hook, result),
       late: (hook, call) => this.#refused(hook, `${call} came when its ${hook} hook had already answered`),
     }
   }
@@ -243,6 +248,16 @@ export class PluginSession implements FilterSession {
       this.#running = null
       done()
     }
+  }
+
+  #contribute(hook: HookName, result: AuthResult): void {
+    const fault = this.#parts.authResults
+      ? authResultFault(result)
+      : 'the definition of the plugin does not say authResults: true'
+    if (fault !== null) throw hostError('PLUGIN_ARGUMENT', this.#parts.name, 'authResult', fault)
+    const scope = hook === 'connect' || hook === 'helo' ? hook : 'message'
+    if (!this.#context.authentication.add(scope, result))
+      this.#refused(hook, `an authentication result was dropped, ${result.method}=${result.result}: there are too many`)
   }
 
   #has(hook: HookName): boolean {

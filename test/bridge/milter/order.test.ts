@@ -101,6 +101,7 @@ class Conversation {
       log: silent,
       asked: EVERYTHING,
       results: new ResultStore(),
+      authentication: { authservId: null, results: () => [], add: () => true },
       newBody: () => {
         const pieces: Buffer[] = []
         return { write: chunk => void pieces.push(Buffer.from(chunk)), finish: () => memoryBody(pieces), discard() {} }

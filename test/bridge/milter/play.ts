@@ -76,6 +76,7 @@ export class Play {
       log: silent,
       asked,
       results: new ResultStore(),
+      authentication: { authservId: null, results: () => [], add: () => true },
       newBody: () => this.#newBody(),
       refused: (stage, detail) => {
         this.refused.push([stage, detail])

@@ -84,7 +84,9 @@ test('the factory carries name and API, and makes an entry that runs nothing bef
   expect(ran).toBe(1)
 })
 
-const needs = async (hooks: Hooks): Promise<Record<keyof Omit<Needs, 'macros' | 'refusedRecipients'>, string[]>> => {
+const needs = async (
+  hooks: Hooks,
+): Promise<Record<keyof Omit<Needs, 'macros' | 'refusedRecipients' | 'authResults'>, string[]>> => {
   const { events, answers, edits } = (await create(withHooks(hooks)())).needs()!
   return { events: [...events], answers: [...answers], edits: [...edits] }
 }

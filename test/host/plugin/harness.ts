@@ -67,6 +67,7 @@ export class Conversation {
       log: silent,
       asked: new Set(ALL_INTERESTS),
       results: this.results,
+      authentication: { authservId: null, results: () => [], add: () => true },
       newBody: () => store.writer(),
       refused: (stage, detail) => this.refused.push(`${stage}: ${detail}`),
       hold: async () => 'waited',
