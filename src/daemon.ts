@@ -5,17 +5,21 @@
  * keep the generation they began with. A bad new configuration leaves the old one serving. Everything hangs from
  * the object made here; there is no state in modules. `cli/run.ts` makes one a process, tests as many as they like.
  */
-import type { OpenedSession } from './bridge/mta/index.ts'
+import type { OpenedSession, PostfixFacts } from './bridge/mta/index.ts'
 import type { SocketAddress } from './bridge/wire/index.ts'
 import { Generation, type Surroundings } from './daemon/generation.ts'
 import { Listeners } from './daemon/listeners.ts'
+import { DEFAULT_HOLDS, DEFAULT_LIMITS } from './host/config/settings.ts'
 import type { Configuration } from './host/config/validate.ts'
 import { described } from './host/errors.ts'
 import type { AbortReason } from './host/filter.ts'
+import { Holds, holdLimits } from './host/time/holds.ts'
 
 export interface DaemonOptions extends Surroundings {
   /** Reads and validates the configuration anew; rejects with a coded error that says all that is wrong. */
   load(): Promise<Configuration>
+  /** What Postfix on this machine says of itself, where it matters; `null` without one. */
+  postfix?(): Promise<PostfixFacts | null>
   /** Called once a new configuration has been read and before it serves. */
   onConfigured?(configuration: Configuration): void
 }
@@ -52,6 +56,7 @@ class RunningDaemon implements Daemon {
   /** Begins every session id, so that ids stay unique over restarts. */
   readonly #epoch: string
   #current: Generation | null = null
+  readonly #holds: Holds
   #count = 0
   #refusing = false
   #reloading: Promise<void> = Promise.resolve()
@@ -60,6 +65,7 @@ class RunningDaemon implements Daemon {
     this.#options = options
     this.#epoch = options.clock.now().toString(36)
     const { clock, log } = options
+    this.#holds = new Holds(clock, holdLimits(DEFAULT_HOLDS, DEFAULT_LIMITS.sessions, null), () => this.sessions)
     this.#listeners = new Listeners({ clock, log, source: { open: () => this.#open() } })
   }
 
@@ -85,6 +91,7 @@ class RunningDaemon implements Daemon {
 
   async drain(milliseconds: number): Promise<void> {
     this.#refusing = true
+    this.#holds.end()
     await this.#listeners.drain(milliseconds)
     await this.#end()
   }
@@ -100,7 +107,8 @@ class RunningDaemon implements Daemon {
   async #swap(): Promise<void> {
     const configuration = await this.#options.load()
     if (this.#refusing) return
-    const next = await Generation.create(configuration, this.#options)
+    const postfix = (await this.#options.postfix?.()) ?? null
+    const next = await Generation.create(configuration, this.#options, postfix)
     if (this.#refusing) return next.retire()
     const before = this.#current
     this.#current = next
@@ -115,6 +123,8 @@ class RunningDaemon implements Daemon {
       throw error
     }
     before?.retire()
+    const { holds, limits } = configuration.settings
+    this.#holds.change(holdLimits(holds, limits.sessions, postfix?.processes ?? null))
     // The end began while an address was being bound: it missed this one.
     if (this.#refusing) return this.#listeners.drain(0)
     this.#options.onConfigured?.(configuration)
@@ -130,7 +140,9 @@ class RunningDaemon implements Daemon {
       this.#options.observe({ type: 'limit-reached', session: '', message: null, ...what })
       return null
     }
-    return generation.open(`${this.#epoch}.${(++this.#count).toString(36)}`)
+    const opened = generation.open(`${this.#epoch}.${(++this.#count).toString(36)}`, this.#holds)
+    this.#holds.relieve()
+    return opened
   }
 
   async #end(): Promise<void> {

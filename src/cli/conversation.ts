@@ -16,6 +16,7 @@ import type { Filter } from '../host/filter.ts'
 import { createSpool } from '../host/message/spool.ts'
 import type { HostEvent } from '../host/observe/event.ts'
 import { Session } from '../host/session.ts'
+import type { HoldKeeper } from '../host/time/holds.ts'
 import { isFinal, type Verdict } from '../host/verdict.ts'
 import { type MessageFile, storedMessage } from './message-file.ts'
 
@@ -44,6 +45,9 @@ export interface Played {
   readonly result: Pick<MessageFile, 'headers' | 'body'> | null
 }
 
+/** A hold counts as waited: there is no client, and nobody wants to watch the time pass. */
+const NOBODY_WAITS: HoldKeeper = { hold: async () => 'waited', isFirst: () => true }
+
 const QUEUE_ID = 'TRY0000001'
 const CHUNK = 65_535
 
@@ -61,7 +65,7 @@ export async function play(
     const seen: HostEvent[] = []
     const { clock, log } = around
     const observe = (event: HostEvent): void => void seen.push(event)
-    const session = new Session({ id: 'try', filters, settings, clock, log, spool, observe })
+    const session = new Session({ id: 'try', filters, settings, clock, log, spool, holds: NOBODY_WAITS, observe })
     const player = new Player(session, seen, filters)
     await player.play(envelope, message)
     const settled = player.settled

@@ -5,6 +5,7 @@
  * plugin is logged and serving goes on: ending would cut every message in work, of the other filters too.
  */
 import { Command, Option } from 'commander'
+import { readPostfix } from '../bridge/mta/index.ts'
 import { formatSocketAddress } from '../bridge/wire/index.ts'
 import { type Daemon, startDaemon } from '../daemon.ts'
 import { hostError } from '../host/errors.ts'
@@ -69,6 +70,7 @@ async function run(options: RunOptions): Promise<ExitCode> {
       loaded = null
       return configuration
     },
+    postfix: () => readPostfix(),
     onConfigured: ({ settings }) => log.setLevel(settings.log.level),
   })
   announce(daemon, log, options.json === true)

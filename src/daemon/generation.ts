@@ -5,7 +5,7 @@
  * when its last session ends. The daemon makes one at start and one at each reload.
  */
 
-import type { OpenedSession } from '../bridge/mta/source.ts'
+import type { OpenedSession, PostfixFacts } from '../bridge/mta/index.ts'
 import type { ChainFilter } from '../host/chain/member.ts'
 import type { Configuration } from '../host/config/validate.ts'
 import { hostError } from '../host/errors.ts'
@@ -17,6 +17,7 @@ import type { Services } from '../host/plugin/services.ts'
 import { SharedServices } from '../host/plugin/shared.ts'
 import { Session } from '../host/session.ts'
 import type { Clock } from '../host/time/clock.ts'
+import type { HoldKeeper } from '../host/time/holds.ts'
 import { within } from '../host/time/within.ts'
 
 export interface Surroundings {
@@ -67,6 +68,17 @@ export async function closeFilters(
   )
 }
 
+const POSTFIX_COMMAND_TIMEOUT = 30_000
+const PROGRESS_AT_MOST = 10_000
+
+/** Every third of the time that Postfix waits. A budget that was shortened says that its own timeout was, too. */
+const progressFor = ({ budget }: Configuration['settings'], postfix: PostfixFacts | null): number =>
+  Math.min(
+    PROGRESS_AT_MOST,
+    (postfix?.commandTimeout ?? POSTFIX_COMMAND_TIMEOUT) / 3,
+    budget.command ?? Number.POSITIVE_INFINITY,
+  )
+
 export class Generation {
   readonly configuration: Configuration
   readonly filters: readonly ChainFilter[]
@@ -74,14 +86,21 @@ export class Generation {
   readonly #spool: Spool
   readonly #sessions = new Set<Session>()
   readonly #closed = Promise.withResolvers<void>()
+  /** Milliseconds between two signs of life to the MTA before the end of a message. */
+  readonly #progress: number
   #retired = false
 
-  static async create(configuration: Configuration, around: Surroundings): Promise<Generation> {
+  static async create(
+    configuration: Configuration,
+    around: Surroundings,
+    postfix: PostfixFacts | null = null,
+  ): Promise<Generation> {
     const { settings } = configuration
     const { directory, memory } = settings.spool
     const spool = createSpool({ directory, memory, limit: settings.limits.body })
     try {
-      return new Generation(configuration, await createFilters(configuration, around), spool, around)
+      const filters = await createFilters(configuration, around)
+      return new Generation(configuration, filters, spool, around, progressFor(settings, postfix))
     } catch (error) {
       await spool.close()
       throw error
@@ -93,7 +112,9 @@ export class Generation {
     filters: readonly ChainFilter[],
     spool: Spool,
     around: Surroundings,
+    progress: number,
   ) {
+    this.#progress = progress
     this.configuration = configuration
     this.filters = filters
     this.#spool = spool
@@ -110,7 +131,7 @@ export class Generation {
     return this.#closed.promise
   }
 
-  open(id: string): OpenedSession {
+  open(id: string, holds: HoldKeeper): OpenedSession {
     const { clock, log, observe } = this.#around
     const session: Session = new Session({
       id,
@@ -119,13 +140,18 @@ export class Generation {
       clock,
       log,
       spool: this.#spool,
+      holds,
       observe: event => {
         if (event.type === 'session-closed') this.#ended(session)
         observe(event)
       },
     })
     this.#sessions.add(session)
-    return { session, needs: needsOf(this.filters, this.configuration.settings.authentication.removeForged) }
+    return {
+      session,
+      needs: needsOf(this.filters, this.configuration.settings.authentication.removeForged),
+      progress: this.#progress,
+    }
   }
 
   /** No new sessions from now on. */

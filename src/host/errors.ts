@@ -14,6 +14,10 @@ const table = {
     `filter ${filter} gave an answer at ${stage} that cannot be used: ${what}`,
   BUDGET_SPENT: (filter: string, stage: string, seconds: number): string =>
     `the chain's ${seconds} s for ${stage} were spent before filter ${filter} had answered`,
+  HOLD_TOO_LONG: (filter: string, seconds: number, stage: string, most: number): string =>
+    `filter ${filter} was refused a hold of ${seconds} s at ${stage}: ${most} s is the most an answer may take there`,
+  HOLD_IMPATIENT: (filter: string, seconds: number, stage: string, most: number, unknown: boolean): string =>
+    `filter ${filter} was refused a hold of ${seconds} s at ${stage}: this MTA waits ${most} s for the whole chain and takes no sign of life before the end of the message; in Sendmail give the milter more time, INPUT_MAIL_FILTER(…, T=R:${Math.ceil(seconds) + 20}s), and set budget.command to '${Math.ceil(seconds) + 10}s'${unknown ? "; if it is Postfix, say so with mta: 'postfix'" : ''}`,
   INTERRUPTED: (filter: string, stage: string, why: string): string =>
     `filter ${filter} was interrupted at ${stage}: ${why}`,
 
@@ -39,6 +43,7 @@ const table = {
   LIMIT_RECIPIENTS: (limit: number): string => `a message has more recipients than limits.recipients (${limit})`,
   LIMIT_SESSIONS: (limit: number): string =>
     `limits.sessions (${limit}) SMTP connections are open: new mail is put off`,
+  LIMIT_HOLDS: (why: string): string => `a client was not made to wait: ${why}`,
   LIMIT_EDITS: (filter: string, limit: number): string =>
     `filter ${filter} sent more edits than limits.edits (${limit})`,
 

@@ -92,6 +92,8 @@ export interface FilterContext {
   refused(stage: Stage, detail: string): void
   /** Makes the client wait. The filter's own time limit stands still meanwhile. */
   hold(seconds: number): Promise<HoldOutcome>
+  /** The filter is still at work on what it was asked: an MTA that takes signs of life waits on. */
+  progress(): void
 }
 
 export type HoldOutcome = 'waited' | 'client-left' | 'refused'

@@ -10,6 +10,7 @@
 import { Authentication } from './authentication/authentication.ts'
 import type { ByteString } from './bytes.ts'
 import { Chain, type ChainReport, type Decision } from './chain/chain.ts'
+import { holdClient } from './chain/hold.ts'
 import { type ChainFilter, Member } from './chain/member.ts'
 import { Collector, type Overflow } from './collector.ts'
 import { DEFAULT_AUTHENTICATION, type Settings } from './config/settings.ts'
@@ -26,6 +27,7 @@ import type { Observer } from './observe/event.ts'
 import type { Logger } from './observe/logger.ts'
 import { ResultStore } from './results.ts'
 import type { Clock } from './time/clock.ts'
+import type { HoldKeeper } from './time/holds.ts'
 import { ACCEPT, CONTINUE, DISCARD, tempfailWith, type Verdict } from './verdict.ts'
 
 /** What the MTA is told at the end of a message: `edits` in the order they are to be written, none unless it is kept. */
@@ -40,6 +42,7 @@ export interface SessionOptions {
   readonly settings: Pick<Settings, 'budget' | 'limits'> & Partial<Pick<Settings, 'authentication'>>
   readonly clock: Clock
   readonly spool: Spool
+  readonly holds: HoldKeeper
   readonly observe: Observer
   readonly log: Logger
 }
@@ -355,7 +358,14 @@ export class Session {
           stage,
           detail,
         }),
-      hold: seconds => (member.observed ? Promise.resolve('waited') : member.hold(seconds * 1000)),
+      hold: seconds =>
+        holdClient(member, seconds, {
+          mta: this.#mta.kind,
+          client: this.#client,
+          keeper: this.#options.holds,
+          refused: why => this.#overflowed(why),
+        }),
+      progress: () => member.progress(),
     }
   }
 

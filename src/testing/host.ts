@@ -16,6 +16,7 @@ import type { Dns } from '../host/plugin/services.ts'
 import { type ServiceKey, SharedServices } from '../host/plugin/shared.ts'
 import { Session } from '../host/session.ts'
 import type { Clock } from '../host/time/clock.ts'
+import { Holds, holdLimits } from '../host/time/holds.ts'
 import { fakeClock } from './clock.ts'
 import { Conversation, type TestClient } from './conversation.ts'
 import type { Delivery } from './delivery.ts'
@@ -68,6 +69,8 @@ export class TestHost {
   readonly #metrics: MetricsRegistry
   readonly #log: Logger
   readonly #all: HostEvent[] = []
+  readonly #holds: Holds
+  #open = 0
   #sessions = 0
 
   /** @internal Made by `testPlugin` and `testConfig`. */
@@ -115,6 +118,8 @@ export class TestHost {
     this.#log = log
     this.logs = logs
     this.events = this.#all
+    const limits = holdLimits(settings.holds, settings.limits.sessions, null)
+    this.#holds = new Holds(options.clock, limits, () => this.#open)
   }
 
   /** A new SMTP connection. Nothing is said on it yet. */
@@ -126,12 +131,16 @@ export class TestHost {
       settings: this.#settings,
       clock: this.#options.clock,
       spool: memorySpool(this.#settings.limits.body),
+      holds: this.#holds,
       observe: event => {
+        if (event.type === 'session-closed') this.#open--
         events.push(event)
         this.#all.push(event)
       },
       log: this.#log,
     })
+    this.#open++
+    this.#holds.relieve()
     return new Conversation(session, this.#options.mta, client, events)
   }
 

@@ -377,25 +377,6 @@ describe('limits', () => {
 })
 
 describe('time and interruption', () => {
-  it('a hold stops the filter’s own clock but not the chain’s', async () => {
-    const outcomes: string[] = []
-    const a = scripted('a', {
-      rcpt: async ({ context }) => {
-        outcomes.push(await context.hold(10))
-        outcomes.push(await context.hold(60))
-        return CONTINUE
-      },
-      policy: { timeouts: { connect: 1, command: 2_000, end: 1 } },
-    })
-    const { session, clock } = rig([a], { mta: 'postfix' })
-    await greet(session)
-    await session.mail(path('<a@example.com>'))
-    const pending = session.rcpt(path('<b@example.net>'), null)
-    await clock.advance(10_000)
-    expect(await pending).toEqual(CONTINUE)
-    expect(outcomes).toEqual(['waited', 'refused'])
-  })
-
   it('a client that leaves ends the hold, the hook’s signal, and the message', async () => {
     const outcomes: unknown[] = []
     const a = scripted('a', {

@@ -5,8 +5,7 @@
  * from then on every use fails with it. It knows nothing of the order of commands; `socket-session.ts` and `content.ts` do. A
  * `Transport` carries the bytes (`dial.ts`, or a test's own).
  *
- * PROGRESS is absorbed here: the wait it restarts in an MTA is bounded by the caller's signal anyway, and it means nothing
- * else. A reply that nobody asked for is a fault, found by `quiet` before anything more is sent, because a milter
+ * PROGRESS is no reply: it is told to whoever set `onProgress`, and the caller's signal bounds the wait whatever it says. A reply that nobody asked for is a fault, found by `quiet` before anything more is sent, because a milter
  * that answers once too often would have its answers taken for those to later questions.
  */
 import { type HostError, hostError } from '../../host/errors.ts'
@@ -35,6 +34,8 @@ const MOST_QUEUED_BYTES = 1024 * 1024
 export class Channel {
   /** What the milter is being asked, for messages. */
   stage = 'negotiation'
+  /** The milter says that it is still at work. */
+  onProgress: () => void = () => {}
   readonly #name: string
   readonly #transport: Transport
   readonly #decoder: FrameDecoder
@@ -148,7 +149,10 @@ export class Channel {
         throw hostError('MILTER_PROTOCOL', this.#name, this.stage, `${bytes} bytes too many in ${packet}`)
       },
     })
-    if (reply.kind === 'progress') return true
+    if (reply.kind === 'progress') {
+      this.onProgress()
+      return true
+    }
     const reader = this.#reader
     if (reader !== null) {
       this.#reader = null

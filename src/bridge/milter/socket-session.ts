@@ -261,6 +261,7 @@ export class SocketSession implements FilterSession {
     }
     this.#channel = channel
     this.#terms = terms
+    channel.onProgress = () => this.#context.progress()
     this.#refuseToMiss(stage, terms)
     if (stage === 'connect') return
     if (this.#connectEvent !== null && terms.wants('connect')) await this.#connect(this.#connectEvent)

@@ -19,6 +19,8 @@ const OUTGROWN: AbortReason = { kind: 'mta-abort', detail: 'the connection was n
 export class Attachment {
   readonly macros: MacroIntake = new MacroIntake()
   readonly terms: Terms
+  /** Milliseconds between two PROGRESS before the end of a message. */
+  readonly progress: number
   session: HostSession | null = null
   /** The session knows of its client. */
   greeted = false
@@ -38,6 +40,7 @@ export class Attachment {
     this.#override = override
     this.#identity = recogniseOffer(offer)
     this.terms = negotiate(offer, opened?.needs ?? NO_NEEDS)
+    this.progress = opened?.progress ?? 10_000
     this.#begin(opened?.session ?? null)
   }
 

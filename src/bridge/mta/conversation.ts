@@ -261,8 +261,8 @@ export class Conversation {
   }
 
   #patiently<T>(kind: OrderedCommand, answer: Promise<T>): Promise<T> {
-    const { mta, terms } = this.#attached!
-    const every = terms.silent.has(kind) ? null : progressEvery(kind, mta)
+    const { mta, terms, progress } = this.#attached!
+    const every = terms.silent.has(kind) ? null : progressEvery(kind, mta, progress)
     return sendingProgress(answer, every, this.#options.clock, () => {
       if (!this.#closed) this.#line.write(PROGRESS)
     })

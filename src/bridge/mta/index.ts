@@ -3,4 +3,5 @@
  * its source opens. The daemon uses this face and nothing behind it.
  */
 export { type Listener, type ListenerOptions, listen } from './listener.ts'
+export { type PostfixFacts, readPostfix } from './postfix.ts'
 export type { OpenedSession } from './source.ts'

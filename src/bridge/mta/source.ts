@@ -37,6 +37,8 @@ export interface OpenedSession {
   readonly session: HostSession
   /** The union over all filters of this session. */
   readonly needs: Needs
+  /** Milliseconds between two PROGRESS before the end of a message, to an MTA that takes them. Default 10,000. */
+  readonly progress?: number
 }
 
 export interface SessionSource {

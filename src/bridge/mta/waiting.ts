@@ -9,12 +9,11 @@ import type { Clock } from '../../host/time/clock.ts'
 import type { OrderedCommand } from './order.ts'
 
 const everyAtEnd = 5_000
-const everyBefore = 10_000
 
-/** Milliseconds between two PROGRESS, `null` for none. */
-export function progressEvery(command: OrderedCommand, mta: MtaKind): number | null {
-  if (command === 'eom') return everyAtEnd
-  return mta === 'postfix' ? everyBefore : null
+/** Milliseconds between two PROGRESS, `null` for none; `before`: before the end of the message. */
+export function progressEvery(command: OrderedCommand, mta: MtaKind, before: number): number | null {
+  if (command === 'eom') return Math.min(everyAtEnd, before)
+  return mta === 'postfix' ? before : null
 }
 
 /** Calls `send` every so often until the promise settles, whatever way. */

@@ -2,11 +2,13 @@
  * One call of one filter, raced against its time limit and against interruption from outside.
  *
  * The result is always a value: the answer, or a `Failure`. A late answer is dropped. While a hold runs the filter's own
- * limit stands still; the chain's budget does not, since the MTA's patience does not either.
+ * limit stands still, and with an MTA that can be kept patient the chain's budget too (`budget.ts`). A filter that says it is
+ * still at work has its limit anew, as far as the MTA's patience goes.
  */
 import { type HostError, hostError } from '../errors.ts'
 import type { AbortReason, HoldOutcome, MaybePromise } from '../filter.ts'
 import type { Clock } from '../time/clock.ts'
+import type { Deadline } from './budget.ts'
 import { describeThrown, Failure } from './failure.ts'
 
 export interface CallLimits {
@@ -14,16 +16,17 @@ export interface CallLimits {
   readonly stage: string
   /** Milliseconds of the filter's own. */
   readonly own: number
-  /** Milliseconds left of the chain's budget, and the whole of it for the message. */
-  readonly left: number
-  readonly budget: number
+  /** Of the whole chain, for this answer. */
+  readonly deadline: Deadline
 }
 
+/** Begins a hold that ends with the signal. */
+export type BeginHold = (signal: AbortSignal) => Promise<HoldOutcome>
+
 export class Call<T> {
+  readonly limits: CallLimits
   readonly #clock: Clock
-  readonly #limits: CallLimits
   readonly #controller: AbortController
-  readonly #budgetEnd: number
   #settle: ((result: T | Failure) => void) | null = null
   #cancelTimer: (() => void) | null = null
   /** What is left of the filter's own limit, as of `#ownSince`; it does not run down while a hold is open. */
@@ -33,15 +36,14 @@ export class Call<T> {
 
   constructor(clock: Clock, limits: CallLimits, controller: AbortController) {
     this.#clock = clock
-    this.#limits = limits
+    this.limits = limits
     this.#controller = controller
     this.#ownLeft = limits.own
     this.#ownSince = clock.monotonic()
-    this.#budgetEnd = this.#ownSince + limits.left
   }
 
   run(invoke: (signal: AbortSignal) => MaybePromise<T>): MaybePromise<T | Failure> {
-    if (this.#limits.left <= 0) return this.#budgetSpent()
+    if (this.limits.deadline.left() <= 0) return this.#budgetSpent()
     let answer: MaybePromise<T>
     try {
       answer = invoke(this.#controller.signal)
@@ -65,44 +67,48 @@ export class Call<T> {
 
   /** Ends the call from outside: the filter is told by its signal and not waited for. */
   interrupt(reason: AbortReason): void {
-    const { filter, stage } = this.#limits
+    const { filter, stage } = this.limits
     const error = hostError('INTERRUPTED', filter, stage, reason.detail)
     this.#settle?.(new Failure(error.code, error.message, true))
     this.#controller.abort(reason)
   }
 
-  /** Makes the client wait for the filter's sake. Refused when that would outlast the chain's budget. */
-  async hold(milliseconds: number): Promise<HoldOutcome> {
-    const { signal } = this.#controller
-    if (signal.aborted) return heldUntil(signal)
-    if (milliseconds >= this.#budgetEnd - this.#clock.monotonic()) return 'refused'
+  /** Makes the client wait for the filter's sake; the clocks of filter and chain stand still meanwhile. */
+  async hold(begin: BeginHold): Promise<HoldOutcome> {
+    const { deadline } = this.limits
     if (this.#holds++ === 0) this.#ownLeft -= this.#clock.monotonic() - this.#ownSince
+    deadline.stop()
     this.#arm()
-    const outcome = await new Promise<HoldOutcome>(resolve => {
-      const onAbort = (): void => {
-        cancel()
-        resolve(heldUntil(signal))
-      }
-      const cancel = this.#clock.after(milliseconds, () => {
-        signal.removeEventListener('abort', onAbort)
-        resolve('waited')
-      })
-      signal.addEventListener('abort', onAbort, { once: true })
-    })
-    if (--this.#holds === 0) this.#ownSince = this.#clock.monotonic()
+    try {
+      return await begin(this.#controller.signal)
+    } finally {
+      deadline.go()
+      if (--this.#holds === 0) this.#ownSince = this.#clock.monotonic()
+      this.#arm()
+    }
+  }
+
+  /** The filter is still at work. An MTA that cannot be kept patient is not helped by that, and content has its own time. */
+  progress(): void {
+    const { deadline, own, stage } = this.limits
+    if (deadline.grace === 0 || stage === 'message' || this.#holds > 0) return
+    deadline.restart()
+    this.#ownLeft = own
+    this.#ownSince = this.#clock.monotonic()
     this.#arm()
-    return outcome
   }
 
   #arm(): void {
     if (this.#settle === null) return
     this.#cancelTimer?.()
     const now = this.#clock.monotonic()
-    const budget = this.#budgetEnd - now
+    const budget = this.limits.deadline.left()
     const own = this.#holds > 0 ? Number.POSITIVE_INFINITY : this.#ownLeft - (now - this.#ownSince)
+    this.#cancelTimer = null
+    if (this.#holds > 0 && this.limits.deadline.grace > 0) return
     const next = Math.max(0, Math.min(own, budget))
     this.#cancelTimer = this.#clock.after(next, () => {
-      const { filter, stage, own: limit } = this.#limits
+      const { filter, stage, own: limit } = this.limits
       this.#expire(
         own < budget ? failed(hostError('FILTER_TIMEOUT', filter, stage, limit / 1000)) : this.#budgetSpent(),
       )
@@ -115,13 +121,13 @@ export class Call<T> {
   }
 
   #budgetSpent(): Failure {
-    const { filter, stage, budget } = this.#limits
-    return failed(hostError('BUDGET_SPENT', filter, stage, budget / 1000))
+    const { filter, stage, deadline } = this.limits
+    return failed(hostError('BUDGET_SPENT', filter, stage, deadline.total / 1000))
   }
 
   #thrown(thrown: unknown): Failure {
     const { code, detail } = describeThrown(thrown)
-    const error = hostError('FILTER_THREW', this.#limits.filter, this.#limits.stage, detail)
+    const error = hostError('FILTER_THREW', this.limits.filter, this.limits.stage, detail)
     return new Failure(code ?? error.code, code === null ? error.message : detail)
   }
 }
@@ -130,6 +136,3 @@ const failed = (error: HostError): Failure => new Failure(error.code, error.mess
 
 const isPromise = <T>(value: MaybePromise<T>): value is Promise<T> =>
   typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
-
-const heldUntil = (signal: AbortSignal): HoldOutcome =>
-  (signal.reason as AbortReason).kind === 'shutdown' ? 'refused' : 'client-left'

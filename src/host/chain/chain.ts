@@ -93,7 +93,7 @@ export class Chain {
   }
 
   async mail(event: MailEvent): Promise<Decision> {
-    const deadline = this.#deadline('command')
+    const deadline = this.#deadline('mail')
     this.#quarantine = null
     this.#reachedEnd.clear()
     for (const member of this.#members) member.beginMessage()
@@ -113,7 +113,7 @@ export class Chain {
 
   async rcpt(event: RcptEvent): Promise<Decision> {
     if (event.refused !== null) return this.#tellRefusedRecipient(event)
-    const deadline = this.#deadline('command')
+    const deadline = this.#deadline('rcpt')
     for (const member of this.#members) {
       const decision =
         this.#standingFailure(member) ??
@@ -126,7 +126,7 @@ export class Chain {
   }
 
   async data(event: DataEvent): Promise<Decision> {
-    const deadline = this.#deadline('command')
+    const deadline = this.#deadline('data')
     for (const member of this.#members) {
       const decision =
         this.#standingFailure(member) ??
@@ -139,7 +139,7 @@ export class Chain {
   }
 
   async message(snapshot: MessageSnapshot, event: Omit<MessageEvent, 'message'>): Promise<MessageDecision> {
-    const deadline = this.#deadline('end')
+    const deadline = this.#deadline('message')
     let message = snapshot
     const decided = (decision: Decision): MessageDecision => ({ ...decision, message, quarantine: this.#quarantine })
     for (const member of this.#members) {
@@ -169,7 +169,7 @@ export class Chain {
   }
 
   async unknown(event: UnknownEvent): Promise<Decision> {
-    const deadline = this.#deadline('command')
+    const deadline = this.#deadline('unknown')
     for (const member of this.#members) {
       if (!member.isOpen) continue
       const decision = await this.#ask(member, 'unknown', deadline, (session, signal) => session.unknown(event, signal))
@@ -198,7 +198,7 @@ export class Chain {
   }
 
   async #greet(stage: 'connect' | 'helo'): Promise<Decision> {
-    const deadline = this.#deadline('command')
+    const deadline = this.#deadline(stage)
     for (const member of this.#members) {
       if (member.isOff || member.failure !== null) continue
       const decision = await this.#introduce(member, deadline, stage)
@@ -221,7 +221,7 @@ export class Chain {
   }
 
   async #tellRefusedRecipient(event: RcptEvent): Promise<Decision> {
-    const deadline = this.#deadline('command')
+    const deadline = this.#deadline('rcpt')
     for (const member of this.#members) {
       if (!member.inMessage || member.filter.needs()?.refusedRecipients !== true) continue
       await this.#ask(member, 'rcpt', deadline, async (session, signal) => {
@@ -298,9 +298,9 @@ export class Chain {
     return answer.edits
   }
 
-  #deadline(what: 'command' | 'end'): Deadline {
+  #deadline(stage: Stage): Deadline {
     this.#interruption = null
-    return deadlineFor(this.#options.clock, this.#options.budget, this.#options.mta(), what)
+    return deadlineFor(this.#options.clock, this.#options.budget, this.#options.mta(), stage)
   }
 }
 

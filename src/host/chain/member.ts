@@ -7,12 +7,20 @@
  */
 import type { EntryPolicy } from '../config/entry.ts'
 import type { ConnectEvent, HeloEvent, Stage } from '../events.ts'
-import type { AbortReason, Filter, FilterContext, FilterSession, MaybePromise, Outcome } from '../filter.ts'
+import type {
+  AbortReason,
+  Filter,
+  FilterContext,
+  FilterSession,
+  HoldOutcome,
+  MaybePromise,
+  Outcome,
+} from '../filter.ts'
 import type { OnFailure } from '../observe/event.ts'
 import type { Clock } from '../time/clock.ts'
 import { CONTINUE, isFinal, type Verdict } from '../verdict.ts'
 import type { Deadline } from './budget.ts'
-import { Call } from './call.ts'
+import { type BeginHold, Call, type CallLimits } from './call.ts'
 import { type Failure, failureVerdict } from './failure.ts'
 
 /** A filter of the configuration with what the configuration says of it. */
@@ -93,8 +101,18 @@ export class Member {
     return this.#failure
   }
 
-  hold(milliseconds: number): ReturnType<Call<unknown>['hold']> {
-    return this.#call === null ? Promise.resolve('refused') : this.#call.hold(milliseconds)
+  /** What it is being asked now, and how long it may take. */
+  get asked(): CallLimits | null {
+    return this.#call?.limits ?? null
+  }
+
+  hold(begin: BeginHold): Promise<HoldOutcome> {
+    return this.#call === null ? Promise.resolve('refused') : this.#call.hold(begin)
+  }
+
+  /** The filter says that it is still at work on the answer. */
+  progress(): void {
+    this.#call?.progress()
   }
 
   /** Asks the filter; the answer or why there is none. */
@@ -106,8 +124,7 @@ export class Member {
       filter: this.name,
       stage,
       own: stage === 'message' ? timeouts.end : timeouts.command,
-      left: deadline.left(),
-      budget: deadline.total,
+      deadline,
     }
     if (stage === 'mail') this.#sawMail = true
     const began = this.#clock.monotonic()

@@ -53,6 +53,20 @@ export interface Config {
     /** Other names whose fields are removed with them, such as those of other hosts of this site. @default [] */
     readonly removeAlso?: readonly string[]
   }
+  /** How many clients filters may make wait at once. Over a limit a hold is refused and the filter goes on. */
+  readonly holds?: {
+    /** @default half of the processes Postfix may have (`default_process_limit`), 50 where that is not known */
+    readonly max?: number
+    /** Of one client: an IPv4 address or an IPv6 /64. @default 2 */
+    readonly perClient?: number
+    /** Of one network: an IPv4 /24 or an IPv6 /48. @default 5 */
+    readonly perNetwork?: number
+    /**
+     * From this many SMTP connections on nobody is made to wait, and the oldest holds end. Up to 1: a share of
+     * `limits.sessions`, or of Postfix's processes where those are fewer. @default 0.75
+     */
+    readonly stress?: number
+  }
   /** Where bodies are kept while filters look at them. */
   readonly spool?: {
     /** A folder for this alone, made when it is missing; nothing in it outlives the daemon. @default '/var/tmp/milterhost-UID' */

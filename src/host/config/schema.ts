@@ -11,7 +11,9 @@ import { shown } from './problem.ts'
 import {
   type AuthenticationSettings,
   DEFAULT_AUTHENTICATION,
+  DEFAULT_HOLDS,
   DEFAULT_LIMITS,
+  type HoldSettings,
   type Limits,
   type ListenAddress,
   type Settings,
@@ -38,11 +40,19 @@ const size = read(value => {
   return bytes
 })
 
-const count = read(value => {
-  if (!Number.isSafeInteger(value) || (value as number) < 1) {
-    throw new RangeError(`must be a whole number of at least 1, not ${shown(value)}`)
-  }
-  return value as number
+const whole = (least: number): z.ZodType<number> =>
+  read(value => {
+    if (!Number.isSafeInteger(value) || (value as number) < least) {
+      throw new RangeError(`must be a whole number of at least ${least}, not ${shown(value)}`)
+    }
+    return value as number
+  })
+
+const count = whole(1)
+
+const shareOrCount = read(value => {
+  if (typeof value === 'number' && value > 0 && (value <= 1 || Number.isSafeInteger(value))) return value
+  throw new RangeError(`must be a share such as 0.75, or a whole number of sessions, not ${shown(value)}`)
 })
 
 const text = read(value => {
@@ -81,6 +91,7 @@ export interface ParsedConfig {
   budget?: Given<{ command: number; end: number }> | undefined
   limits?: Given<Limits> | undefined
   authentication?: Given<{ authservId: string; removeForged: boolean; removeAlso: string[] }> | undefined
+  holds?: Given<HoldSettings> | undefined
   spool?: Given<Settings['spool']> | undefined
   mta?: 'postfix' | 'sendmail' | undefined
   log?: Given<Settings['log']> | undefined
@@ -125,6 +136,13 @@ const authentication = z.strictObject({
   removeAlso: z.array(authservId).optional(),
 })
 
+const holds = z.strictObject({
+  max: whole(0).optional(),
+  perClient: count.optional(),
+  perNetwork: count.optional(),
+  stress: shareOrCount.optional(),
+})
+
 const spool = z.strictObject({ directory: text.optional(), memory: read(parseSize).optional() })
 
 const log = z.strictObject({
@@ -138,6 +156,7 @@ const config = z.strictObject({
   budget: budget.optional(),
   limits: limits.optional(),
   authentication: authentication.optional(),
+  holds: holds.optional(),
   spool: spool.optional(),
   mta: z.enum(['postfix', 'sendmail']).optional(),
   log: log.optional(),
@@ -171,6 +190,7 @@ const NESTED: Readonly<Record<string, readonly string[]>> = {
   budget: Object.keys(budget.shape),
   limits: Object.keys(limits.shape),
   authentication: Object.keys(authentication.shape),
+  holds: Object.keys(holds.shape),
   spool: Object.keys(spool.shape),
   log: Object.keys(log.shape),
 }
@@ -196,10 +216,12 @@ export function allKeys(): string[] {
 }
 
 /** Limits with the defaults filled in. */
-export const limitsOf = (given: ParsedConfig['limits']): Limits => ({
-  ...DEFAULT_LIMITS,
-  ...Object.fromEntries(Object.entries(given ?? {}).filter(([, value]) => value !== undefined)),
-})
+export const limitsOf = (given: ParsedConfig['limits']): Limits => ({ ...DEFAULT_LIMITS, ...present(given) })
+
+export const holdsOf = (given: ParsedConfig['holds']): HoldSettings => ({ ...DEFAULT_HOLDS, ...present(given) })
+
+const present = (given: object = {}): object =>
+  Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
 
 export const authenticationOf = (given: ParsedConfig['authentication']): AuthenticationSettings => ({
   authservId: given?.authservId ?? DEFAULT_AUTHENTICATION.authservId,

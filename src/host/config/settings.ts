@@ -43,11 +43,24 @@ export interface AuthenticationSettings {
   readonly removeAlso: readonly string[]
 }
 
+/** How many clients may be made to wait (`time/holds.ts`). */
+export interface HoldSettings {
+  /** At once; `null` takes half of the processes that the MTA may have. */
+  readonly max: number | null
+  /** Of one client: an IPv4 address, an IPv6 /64. */
+  readonly perClient: number
+  /** Of one network: an IPv4 /24, an IPv6 /48. */
+  readonly perNetwork: number
+  /** Nobody is held while that many SMTP connections are open; up to 1, that share of those the MTA may have. */
+  readonly stress: number
+}
+
 export interface Settings {
   readonly listen: readonly ListenAddress[]
   readonly budget: BudgetSettings
   readonly limits: Limits
   readonly authentication: AuthenticationSettings
+  readonly holds: HoldSettings
   readonly spool: { readonly directory: string; readonly memory: number }
   /** Set when the postmaster says which MTA it is; `null` recognises it. */
   readonly mta: 'postfix' | 'sendmail' | null
@@ -56,6 +69,8 @@ export interface Settings {
     readonly format: 'auto' | 'text' | 'json' | 'journald'
   }
 }
+
+export const DEFAULT_HOLDS: HoldSettings = { max: null, perClient: 2, perNetwork: 5, stress: 0.75 }
 
 export const DEFAULT_LIMITS: Limits = {
   headers: 10_000,

@@ -17,6 +17,7 @@ import {
   DEFAULT_TIMEOUTS,
   entryKeysAt,
   entrySchema,
+  holdsOf,
   limitsOf,
   listenAddress,
   listenSchema,
@@ -58,12 +59,13 @@ export function validateConfig(raw: unknown, file: string, checkAddress: Address
   const listen = validateListen(given.listen, problems, checkAddress)
   const entries = Array.isArray(given.filters) ? validateEntries(given.filters, problems) : []
   if (!parsed.success || problems.length > 0) throw new ConfigError(file, problems)
-  const { budget, limits, authentication, spool, mta, log } = parsed.data
+  const { budget, limits, authentication, holds, spool, mta, log } = parsed.data
   const settings: Settings = {
     listen,
     budget: { command: budget?.command ?? null, end: budget?.end ?? null },
     limits: limitsOf(limits),
     authentication: authenticationOf(authentication),
+    holds: holdsOf(holds),
     spool: { directory: spool?.directory ?? DEFAULT_SPOOL_DIRECTORY, memory: spool?.memory ?? DEFAULT_SPOOL_MEMORY },
     mta: mta ?? null,
     log: { level: log?.level ?? 'info', format: log?.format ?? 'auto' },

@@ -108,6 +108,7 @@ class Conversation {
       },
       refused: (stage, detail) => this.refused.push(`${stage}: ${detail}`),
       hold: async () => 'refused',
+      progress: () => {},
     }
     this.session = new SocketSession(milter, context)
     this.macros.set('mail', new Map([['i', 'Q1']]))

@@ -82,6 +82,7 @@ export class Play {
         this.refused.push([stage, detail])
       },
       hold: () => Promise.resolve('refused'),
+      progress: () => {},
     }
     this.session = filter.open(context)
     onTestFinished(() => this.session.close())

@@ -38,7 +38,9 @@ const rejected: readonly (readonly [string, unknown, readonly string[]])[] = [
   [
     'a key that resembles none',
     { webinterface: true },
-    ['webinterface is not an option; known here: listen, filters, budget, limits, authentication, spool, mta, log'],
+    [
+      'webinterface is not an option; known here: listen, filters, budget, limits, authentication, holds, spool, mta, log',
+    ],
   ],
   ['filters that are no list', { filters: entry() }, ['filters must be a list, not an object']],
   ['listen as a number', { listen: 10025 }, ['listen must be an address or { address, mode, group }, not 10025']],

@@ -4,13 +4,20 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import type { ChainFilter } from '../../../src/host/chain/member.ts'
-import { type BudgetSettings, DEFAULT_LIMITS, type Limits } from '../../../src/host/config/settings.ts'
+import {
+  type BudgetSettings,
+  DEFAULT_HOLDS,
+  DEFAULT_LIMITS,
+  type HoldSettings,
+  type Limits,
+} from '../../../src/host/config/settings.ts'
 import { EDIT_KINDS } from '../../../src/host/message/edit.ts'
 import { createSpool } from '../../../src/host/message/spool.ts'
 import { ALL_INTERESTS, type MtaKind } from '../../../src/host/mta.ts'
 import type { HostEvent } from '../../../src/host/observe/event.ts'
 import { silent } from '../../../src/host/observe/logger.ts'
 import { Session, type Settlement } from '../../../src/host/session.ts'
+import { Holds, holdLimits } from '../../../src/host/time/holds.ts'
 import type { Verdict } from '../../../src/host/verdict.ts'
 import { HandClock } from './clock.ts'
 
@@ -18,6 +25,7 @@ export interface Rig {
   readonly session: Session
   readonly clock: HandClock
   readonly events: HostEvent[]
+  readonly holds: Holds
   of<T extends HostEvent['type']>(type: T): Extract<HostEvent, { type: T }>[]
 }
 
@@ -25,6 +33,9 @@ export interface RigOptions {
   readonly limits?: Partial<Limits>
   readonly budget?: Partial<BudgetSettings>
   readonly mta?: MtaKind
+  readonly holds?: Partial<HoldSettings>
+  /** SMTP connections said to be open. */
+  sessions?(): number
 }
 
 export function rig(filters: readonly ChainFilter[], options: RigOptions = {}): Rig {
@@ -37,12 +48,18 @@ export function rig(filters: readonly ChainFilter[], options: RigOptions = {}): 
     await spool.close()
     rmSync(directory, { recursive: true, force: true })
   })
+  const holds = new Holds(
+    clock,
+    holdLimits({ ...DEFAULT_HOLDS, ...options.holds }, limits.sessions, null),
+    () => options.sessions?.() ?? 1,
+  )
   const session = new Session({
     id: 's',
     filters,
     settings: { budget: { command: null, end: null, ...options.budget }, limits },
     clock,
     spool,
+    holds,
     observe: event => events.push(event),
     log: silent,
   })
@@ -54,7 +71,7 @@ export function rig(filters: readonly ChainFilter[], options: RigOptions = {}): 
   })
   const of = <T extends HostEvent['type']>(type: T): Extract<HostEvent, { type: T }>[] =>
     events.filter((event): event is Extract<HostEvent, { type: T }> => event.type === type)
-  return { session, clock, events, of }
+  return { session, clock, events, holds, of }
 }
 
 export const CLIENT = { family: 'inet', address: '192.0.2.1', port: 4321, hostname: 'client.example' } as const
