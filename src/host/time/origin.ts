@@ -5,34 +5,23 @@
  * stands for itself in its /24. An IPv4 address written as IPv6 is the IPv4 address. A client without an address (a UNIX
  * socket, an MTA that does not tell) has no origin and shares a limit with nobody.
  */
-import { isIPv4, isIPv6 } from 'node:net'
 import type { Client } from '../events.ts'
+import { parseIp } from '../policy/ip.ts'
 
 export interface Origin {
+  /** The address in plain form, or the /64. */
   readonly client: string
   readonly network: string
 }
 
 export function originOf({ address }: Pick<Client, 'address'>): Origin | null {
-  if (isIPv4(address)) return { client: address, network: `${address.split('.').slice(0, 3).join('.')}.0/24` }
-  if (!isIPv6(address)) return null
-  const groups = groupsOf(address)
-  if (groups.slice(0, 5).every(group => group === 0) && groups[5] === 0xffff) {
-    const [high, low] = groups.slice(6) as [number, number]
-    return originOf({ address: [high >> 8, high & 255, low >> 8, low & 255].join('.') })
+  // A zone (`fe80::1%eth0`) tells neighbours' links apart, not clients.
+  const ip = parseIp(address.replace(/%.*$/, ''))
+  if (ip === null) return null
+  if (ip.family === 4) {
+    const bytes = [24n, 16n, 8n, 0n].map(shift => (ip.value >> shift) & 0xffn)
+    return { client: bytes.join('.'), network: `${bytes.slice(0, 3).join('.')}.0/24` }
   }
-  const hex = groups.map(group => group.toString(16))
-  return { client: `${hex.slice(0, 4).join(':')}::/64`, network: `${hex.slice(0, 3).join(':')}::/48` }
-}
-
-/** The eight groups of an address that is known to be IPv6. */
-function groupsOf(address: string): number[] {
-  const plain = address.replace(/%.*$/, '').replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, ...bytes: string[]) => {
-    const [a, b, c, d] = bytes.map(Number) as [number, number, number, number]
-    return `${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`
-  })
-  const [head = '', tail] = plain.split('::')
-  const read = (text: string): number[] => (text === '' ? [] : text.split(':').map(group => Number.parseInt(group, 16)))
-  const [before, after] = [read(head), read(tail ?? '')]
-  return [...before, ...Array<number>(Math.max(0, 8 - before.length - after.length)).fill(0), ...after]
+  const groups = [112n, 96n, 80n, 64n].map(shift => ((ip.value >> shift) & 0xffffn).toString(16))
+  return { client: `${groups.join(':')}::/64`, network: `${groups.slice(0, 3).join(':')}::/48` }
 }
