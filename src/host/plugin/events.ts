@@ -81,8 +81,10 @@ export interface AskedEvent<C> extends AnyEvent<C> {
    */
   authResult(result: AuthResult): void
   /**
-   * Makes the client wait; the hook's own time limit stands still meanwhile. `'refused'` at once when the host does not
-   * allow it, `'client-left'` when the client has gone. Throws for anything but a number of 0 or more.
+   * Makes the client wait; the hook's own time limit stands still meanwhile, and the host keeps the MTA patient. `'refused'`
+   * when the MTA or the client would not bear it, when too many wait, and later when room is needed or the host ends;
+   * `'client-left'` when the client has gone. In observe mode nobody waits: `'waited'` at once. Throws for anything
+   * but a number of 0 or more.
    * @param seconds seconds, fractions allowed
    * @example if ((await event.hold(30)) === 'client-left') return
    */
