@@ -19,7 +19,7 @@ export type { Verdict } from './host/verdict.ts'
 export { type FakeClock, fakeClock } from './testing/clock.ts'
 export type { Conversation, TestClient } from './testing/conversation.ts'
 export type { DeliveredMessage, Delivery, TestReply, TraceStep } from './testing/delivery.ts'
-export { type DnsFailure, type FakeDns, type FakeRecords, type FakeZone, fakeDns } from './testing/dns.ts'
+export { type DnsFailure, type FakeDns, type FakeRecords, type FakeZone, fakeDns, zoneDns } from './testing/dns.ts'
 export type { LogLine, TestHost, TestMail, TestOptions } from './testing/host.ts'
 export type { TestMessage } from './testing/message.ts'
 

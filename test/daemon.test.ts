@@ -9,10 +9,10 @@ import type { Config } from '../src/host/config/config.ts'
 import { validateConfig } from '../src/host/config/validate.ts'
 import type { HostEvent } from '../src/host/observe/event.ts'
 import { createLog } from '../src/host/observe/output.ts'
-import { systemDns } from '../src/host/plugin/dns.ts'
 import { MetricsRegistry } from '../src/host/plugin/metrics.ts'
 import { systemClock } from '../src/host/time/clock.ts'
 import { definePlugin, type FilterEntry, reject, tempfail } from '../src/plugin.ts'
+import { fakeDns } from '../src/testing/dns.ts'
 import { type MtaClient, mtaClient } from './interop/harness/mtaClient.ts'
 import { until } from './interop/harness/wait.ts'
 
@@ -40,7 +40,7 @@ async function start(first: Config, socketName = 'm.sock'): Promise<Started> {
   const daemon = await startDaemon({
     clock: systemClock,
     log: createLog({ clock: systemClock, level: 'warn', format: 'text', write: line => void complaints.push(line) }),
-    services: { dns: systemDns(), metrics: new MetricsRegistry() },
+    services: { dns: fakeDns(), metrics: new MetricsRegistry() },
     observe: event => void events.push(event),
     load: async () => {
       const config = typeof started.next === 'function' ? started.next() : started.next
@@ -322,7 +322,7 @@ it('does not start when an address cannot be bound, and leaves no other open', a
     startDaemon({
       clock: systemClock,
       log: createLog({ clock: systemClock, level: 'error', format: 'text', write: () => {} }),
-      services: { dns: systemDns(), metrics: new MetricsRegistry() },
+      services: { dns: fakeDns(), metrics: new MetricsRegistry() },
       observe: () => {},
       load: async () => validateConfig(config, 'the test'),
     }),

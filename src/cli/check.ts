@@ -42,7 +42,7 @@ ${EXIT_HELP}`,
 
 async function check({ config, json }: CheckOptions): Promise<ExitCode> {
   const { file, configuration } = await new ConfigurationSource(config).load()
-  const around = surroundings()
+  const around = surroundings(configuration.settings)
   const made = await tryFilters(configuration, around)
   const findings = await Promise.all(configuration.entries.map(entry => examine(entry, made.get(entry.policy.name))))
   await closeFilters(

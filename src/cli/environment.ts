@@ -2,21 +2,23 @@
  * What filters are given in commands that make them once and end: real DNS, the system's clock, a log of warnings.
  */
 import { createFilters, type Surroundings } from '../daemon/generation.ts'
+import { Resolver } from '../dns/index.ts'
 import type { ChainFilter } from '../host/chain/member.ts'
+import type { Settings } from '../host/config/settings.ts'
 import type { Configuration } from '../host/config/validate.ts'
-import type { Observer } from '../host/observe/event.ts'
 import { createLog } from '../host/observe/output.ts'
-import { systemDns } from '../host/plugin/dns.ts'
 import { MetricsRegistry } from '../host/plugin/metrics.ts'
 import { systemClock } from '../host/time/clock.ts'
 import { complain } from './console.ts'
 
-export function surroundings(observe: Observer = () => {}): Surroundings {
+export function surroundings({ dns }: Settings): Surroundings {
+  const clock = systemClock
+  const log = createLog({ clock, level: 'warn', format: 'text', write: line => complain(line.trimEnd()) })
   return {
-    clock: systemClock,
-    log: createLog({ clock: systemClock, level: 'warn', format: 'text', write: line => complain(line.trimEnd()) }),
-    services: { dns: systemDns(), metrics: new MetricsRegistry() },
-    observe,
+    clock,
+    log,
+    services: { dns: new Resolver({ clock, log, settings: dns }), metrics: new MetricsRegistry() },
+    observe: () => {},
   }
 }
 

@@ -8,10 +8,10 @@ import { Command, Option } from 'commander'
 import { readPostfix } from '../bridge/mta/index.ts'
 import { formatSocketAddress } from '../bridge/wire/index.ts'
 import { type Daemon, startDaemon } from '../daemon.ts'
+import { Resolver } from '../dns/index.ts'
 import { hostError } from '../host/errors.ts'
 import { logEvents } from '../host/observe/log.ts'
 import { chooseFormat, createLog, type LevelledLogger, type LogFormat } from '../host/observe/output.ts'
-import { systemDns } from '../host/plugin/dns.ts'
 import { MetricsRegistry } from '../host/plugin/metrics.ts'
 import { systemClock } from '../host/time/clock.ts'
 import { ConfigurationSource } from './configuration.ts'
@@ -49,7 +49,8 @@ async function run(options: RunOptions): Promise<ExitCode> {
   const hangups = new Hangups()
   const source = new ConfigurationSource(options.config)
   const first = await source.load()
-  const { level, format } = first.configuration.settings.log
+  const { settings } = first.configuration
+  const { level, format } = settings.log
   const log = createLog({
     clock: systemClock,
     level,
@@ -59,11 +60,12 @@ async function run(options: RunOptions): Promise<ExitCode> {
   keepServing(log)
   if (first.file === null) log.info({}, 'no milterhost.config file found: using the default configuration')
   else log.info({ file: first.file }, 'configuration read')
+  const dns = new Resolver({ clock: systemClock, log, settings: settings.dns })
   let loaded: typeof first | null = first
   const daemon = await startDaemon({
     clock: systemClock,
     log,
-    services: { dns: systemDns(), metrics: new MetricsRegistry() },
+    services: { dns, metrics: new MetricsRegistry() },
     observe: logEvents(log, systemClock),
     load: async () => {
       const { configuration } = loaded ?? (await source.load())
@@ -71,7 +73,10 @@ async function run(options: RunOptions): Promise<ExitCode> {
       return configuration
     },
     postfix: () => readPostfix(),
-    onConfigured: ({ settings }) => log.setLevel(settings.log.level),
+    onConfigured: ({ settings }) => {
+      log.setLevel(settings.log.level)
+      dns.configure(settings.dns)
+    },
   })
   announce(daemon, log, options.json === true)
   hangups.listen(() => reload(daemon, log))

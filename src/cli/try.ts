@@ -86,7 +86,7 @@ async function tryMessage(file: string, options: TryOptions): Promise<ExitCode> 
     to: options.to ?? [addressIn(message, 'to') ?? 'recipient@example.org'],
     auth: options.auth ?? null,
   }
-  const played = await play(configuration, envelope, message, surroundings())
+  const played = await play(configuration, envelope, message, surroundings(configuration.settings))
   show(played, message, options)
   if (options.output !== undefined && played.result !== null) {
     writeFileSync(options.output, messageBytes(played.result, message.newline))

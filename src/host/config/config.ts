@@ -76,6 +76,25 @@ export interface Config {
   }
   /** Which MTA it is, when it should not be recognised from what it says. @default recognised */
   readonly mta?: 'postfix' | 'sendmail'
+  /** How plugins' look-ups are done. */
+  readonly dns?: {
+    /** `'127.0.0.1'`, `'127.0.0.1:5353'`, `'[::1]:5353'`. @default those of /etc/resolv.conf, read again when it changes */
+    readonly servers?: string | readonly string[]
+    /** Domains in which a name without a dot is looked for. @default those of /etc/resolv.conf; none if `servers` is set */
+    readonly search?: readonly string[]
+    /** What one server may take for one try. @default '2s' */
+    readonly timeout?: Duration
+    /** How often each server is asked. @default 2 */
+    readonly tries?: number
+    /** What one look-up may take, over all servers and tries. @default '6s' */
+    readonly total?: Duration
+    /** Memory for answers. @default '8MiB' */
+    readonly cache?: Size
+    /** Look-ups that one message may cause in one filter; beyond it they fail. @default 200 */
+    readonly messageLookups?: number
+    /** Time that one message may spend in look-ups of one filter. @default '20s' */
+    readonly messageTime?: Duration
+  }
   readonly log?: {
     /** @default 'info' */
     readonly level?: 'debug' | 'info' | 'warn' | 'error'

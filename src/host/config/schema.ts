@@ -4,6 +4,7 @@
  * Written once: the validation, the suggestions for misspelt keys and the test of the documentation all read the keys from
  * here. Entries of `filters` have their own schema because each is reported under its own name.
  */
+import { isIP, isIPv6 } from 'node:net'
 import { z } from 'zod'
 import type { OnFailure } from '../observe/event.ts'
 import { parseDuration } from './duration.ts'
@@ -11,8 +12,10 @@ import { shown } from './problem.ts'
 import {
   type AuthenticationSettings,
   DEFAULT_AUTHENTICATION,
+  DEFAULT_DNS,
   DEFAULT_HOLDS,
   DEFAULT_LIMITS,
+  type DnsSettings,
   type HoldSettings,
   type Limits,
   type ListenAddress,
@@ -83,6 +86,24 @@ const group = read(value => {
   throw new RangeError(`must be the name or number of a group, not ${shown(value)}`)
 })
 
+const server = read(value => {
+  const [, v6, v4, port = '53'] = typeof value === 'string' ? (SERVER.exec(value) ?? []) : []
+  const address = typeof value === 'string' && isIPv6(value) ? value : (v6 ?? v4 ?? '')
+  const number = address === value ? 53 : Number(port)
+  if (isIP(address) === 0 || number < 1 || number > 65_535)
+    throw new RangeError(
+      `must be an address such as "127.0.0.1", "127.0.0.1:5353" or "[::1]:5353", not ${shown(value)}`,
+    )
+  return { address, port: number }
+})
+const SERVER = /^(?:\[([0-9a-f:.]+)\]|([0-9.]+))(?::(\d{1,5}))?$/i
+
+const servers = read(value => {
+  const list: unknown[] = Array.isArray(value) ? value : [value]
+  if (list.length === 0) throw new RangeError('must name at least one server')
+  return list
+}).pipe(z.array(server))
+
 type Given<T> = { [K in keyof T]?: T[K] | undefined }
 
 export interface ParsedConfig {
@@ -94,6 +115,7 @@ export interface ParsedConfig {
   holds?: Given<HoldSettings> | undefined
   spool?: Given<Settings['spool']> | undefined
   mta?: 'postfix' | 'sendmail' | undefined
+  dns?: Given<DnsSettings> | undefined
   log?: Given<Settings['log']> | undefined
 }
 
@@ -150,6 +172,17 @@ const log = z.strictObject({
   format: z.enum(['auto', 'text', 'json', 'journald']).optional(),
 })
 
+const dns = z.strictObject({
+  servers: servers.optional(),
+  search: z.array(text).optional(),
+  timeout: duration.optional(),
+  tries: count.optional(),
+  total: duration.optional(),
+  cache: size.optional(),
+  messageLookups: count.optional(),
+  messageTime: duration.optional(),
+})
+
 const config = z.strictObject({
   listen: z.unknown().optional(),
   filters: z.array(z.unknown()).optional(),
@@ -159,6 +192,7 @@ const config = z.strictObject({
   holds: holds.optional(),
   spool: spool.optional(),
   mta: z.enum(['postfix', 'sendmail']).optional(),
+  dns: dns.optional(),
   log: log.optional(),
 })
 
@@ -192,6 +226,7 @@ const NESTED: Readonly<Record<string, readonly string[]>> = {
   authentication: Object.keys(authentication.shape),
   holds: Object.keys(holds.shape),
   spool: Object.keys(spool.shape),
+  dns: Object.keys(dns.shape),
   log: Object.keys(log.shape),
 }
 
@@ -227,6 +262,12 @@ export const authenticationOf = (given: ParsedConfig['authentication']): Authent
   authservId: given?.authservId ?? DEFAULT_AUTHENTICATION.authservId,
   removeForged: given?.removeForged ?? DEFAULT_AUTHENTICATION.removeForged,
   removeAlso: given?.removeAlso ?? DEFAULT_AUTHENTICATION.removeAlso,
+})
+
+/** The same for DNS. */
+export const dnsOf = (given: ParsedConfig['dns']): DnsSettings => ({
+  ...DEFAULT_DNS,
+  ...Object.fromEntries(Object.entries(given ?? {}).filter(([, value]) => value !== undefined)),
 })
 
 /** A `listen` item with the defaults filled in. */

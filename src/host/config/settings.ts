@@ -55,6 +55,26 @@ export interface HoldSettings {
   readonly stress: number
 }
 
+/** How names are looked up. Times in milliseconds. */
+export interface DnsSettings {
+  /** `null`: those of resolv.conf. */
+  readonly servers: readonly { readonly address: string; readonly port: number }[] | null
+  /** Domains for names without a dot; `null`: those of resolv.conf. */
+  readonly search: readonly string[] | null
+  /** What one server may take for one try. */
+  readonly timeout: number
+  /** How often each server is asked. */
+  readonly tries: number
+  /** What one look-up may take over all servers and tries. */
+  readonly total: number
+  /** Bytes of memory for answers. */
+  readonly cache: number
+  /** Look-ups for one message, of each filter that asks for its share. */
+  readonly messageLookups: number
+  /** Time in look-ups for one message. */
+  readonly messageTime: number
+}
+
 export interface Settings {
   readonly listen: readonly ListenAddress[]
   readonly budget: BudgetSettings
@@ -64,6 +84,7 @@ export interface Settings {
   readonly spool: { readonly directory: string; readonly memory: number }
   /** Set when the postmaster says which MTA it is; `null` recognises it. */
   readonly mta: 'postfix' | 'sendmail' | null
+  readonly dns: DnsSettings
   readonly log: {
     readonly level: 'debug' | 'info' | 'warn' | 'error'
     readonly format: 'auto' | 'text' | 'json' | 'journald'
@@ -82,3 +103,14 @@ export const DEFAULT_LIMITS: Limits = {
 }
 
 export const DEFAULT_AUTHENTICATION: AuthenticationSettings = { authservId: null, removeForged: false, removeAlso: [] }
+
+export const DEFAULT_DNS: DnsSettings = {
+  servers: null,
+  search: null,
+  timeout: 2_000,
+  tries: 2,
+  total: 6_000,
+  cache: 8 * 1024 * 1024,
+  messageLookups: 200,
+  messageTime: 20_000,
+}

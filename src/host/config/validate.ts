@@ -15,6 +15,7 @@ import {
   DEFAULT_SPOOL_DIRECTORY,
   DEFAULT_SPOOL_MEMORY,
   DEFAULT_TIMEOUTS,
+  dnsOf,
   entryKeysAt,
   entrySchema,
   holdsOf,
@@ -59,7 +60,7 @@ export function validateConfig(raw: unknown, file: string, checkAddress: Address
   const listen = validateListen(given.listen, problems, checkAddress)
   const entries = Array.isArray(given.filters) ? validateEntries(given.filters, problems) : []
   if (!parsed.success || problems.length > 0) throw new ConfigError(file, problems)
-  const { budget, limits, authentication, holds, spool, mta, log } = parsed.data
+  const { budget, limits, authentication, holds, spool, mta, dns, log } = parsed.data
   const settings: Settings = {
     listen,
     budget: { command: budget?.command ?? null, end: budget?.end ?? null },
@@ -68,6 +69,7 @@ export function validateConfig(raw: unknown, file: string, checkAddress: Address
     holds: holdsOf(holds),
     spool: { directory: spool?.directory ?? DEFAULT_SPOOL_DIRECTORY, memory: spool?.memory ?? DEFAULT_SPOOL_MEMORY },
     mta: mta ?? null,
+    dns: dnsOf(dns),
     log: { level: log?.level ?? 'info', format: log?.format ?? 'auto' },
   }
   return { settings, entries }

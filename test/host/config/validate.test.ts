@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type EntryOptions, type FilterEntry, filterEntry } from '../../../src/host/config/entry.ts'
-import { DEFAULT_LIMITS } from '../../../src/host/config/settings.ts'
+import { DEFAULT_DNS, DEFAULT_LIMITS } from '../../../src/host/config/settings.ts'
 import { ConfigError, validateConfig } from '../../../src/host/config/validate.ts'
 
 const entry = (options: unknown = {}, name = 'opendkim', ownOptions: readonly string[] = []): FilterEntry =>
@@ -211,6 +211,7 @@ describe('a valid configuration', () => {
       limits: DEFAULT_LIMITS,
       spool: { memory: 262_144 },
       mta: null,
+      dns: DEFAULT_DNS,
       log: { level: 'info', format: 'auto' },
     })
   })

@@ -3,11 +3,11 @@
 
 import { formatSocketAddress, parseSocketAddress } from '../../../src/bridge/wire/index.ts'
 import { type Daemon, startDaemon } from '../../../src/daemon.ts'
+import { Resolver } from '../../../src/dns/index.ts'
 import type { Config } from '../../../src/host/config/config.ts'
 import { validateConfig } from '../../../src/host/config/validate.ts'
 import type { HostEvent } from '../../../src/host/observe/event.ts'
 import { createLog } from '../../../src/host/observe/output.ts'
-import { systemDns } from '../../../src/host/plugin/dns.ts'
 import { MetricsRegistry } from '../../../src/host/plugin/metrics.ts'
 import type { Dns } from '../../../src/host/plugin/services.ts'
 import { systemClock } from '../../../src/host/time/clock.ts'
@@ -15,7 +15,7 @@ import { onCleanup } from './cleanup.ts'
 import { tempDir } from './places.ts'
 import { PATIENCE, until } from './wait.ts'
 
-export interface HostOptions extends Omit<Config, 'listen' | 'log'> {
+export interface HostOptions extends Omit<Config, 'listen' | 'log' | 'dns'> {
   /** 'unix' (a socket in a temporary folder) and 'inet' (a free port) choose a place; or any spelling of an address. */
   listen?: string
   /** The machine's own unless given. */
@@ -56,10 +56,13 @@ export async function startHost({ listen = 'unix', dns, ...config }: HostOptions
     'the test',
     address => void parseSocketAddress(address, 'listen'),
   )
+  const clock = systemClock
+  const log = createLog({ clock, level: 'warn', format: 'json', write: line => complaints.push(line) })
+  const resolver = dns ?? new Resolver({ clock, log, settings: configuration.settings.dns })
   const daemon = await startDaemon({
-    clock: systemClock,
-    log: createLog({ clock: systemClock, level: 'warn', format: 'json', write: line => complaints.push(line) }),
-    services: { dns: dns ?? systemDns(), metrics: new MetricsRegistry() },
+    clock,
+    log,
+    services: { dns: resolver, metrics: new MetricsRegistry() },
     observe: event => events.push(event),
     load: async () => configuration,
   })
