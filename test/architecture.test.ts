@@ -41,7 +41,7 @@ describe('imports point one way', () => {
     expect(imports).toContainEqual({ file: 'src/host/session.ts', target: 'src/host/chain/chain.ts' })
   })
 
-  it('the host knows neither the bridge nor the daemon', () => {
+  it('the host knows neither the bridge, the resolver nor the daemon', () => {
     expect(offending(from('src/host/'), inside('src/host/'))).toEqual([])
   })
 
@@ -63,6 +63,12 @@ describe('imports point one way', () => {
 
   it('the bridge has no third-party dependency', () => {
     expect(offending(from('src/bridge/'), target => /^(src\/|node:)/.test(target))).toEqual([])
+  })
+
+  it('the resolver knows the host and itself, and nobody but the command line and the testing kit knows it', () => {
+    expect(offending(from('src/dns/'), inside('src/host/', 'src/dns/'))).toEqual([])
+    const others = imports.filter(({ file }) => !/^src\/(dns|cli|testing)\//.test(file))
+    expect(offending(others, target => !target.startsWith('src/dns/'))).toEqual([])
   })
 
   it('the MTA side and the milter side do not know each other', () => {

@@ -1,8 +1,8 @@
 /**
  * One question as bytes: recursion wanted, EDNS unless the server does not know it.
  *
- * The id is the caller's to choose at random. No cookie, no padding, no DNSSEC records: the validating resolver this stub
- * asks is local (`docs/dns.md`).
+ * The id is the caller's to choose at random. No cookie, no padding, no DNSSEC records: the resolver that this stub asks
+ * validates (`docs/configuration.md`, DNS).
  */
 import dnsPacket, { type OptAnswer } from 'dns-packet'
 

@@ -4,7 +4,6 @@
  * Written once: the validation, the suggestions for misspelt keys and the test of the documentation all read the keys from
  * here. Entries of `filters` have their own schema because each is reported under its own name.
  */
-import { isIP, isIPv6 } from 'node:net'
 import { z } from 'zod'
 import type { OnFailure } from '../observe/event.ts'
 import { parseDuration } from './duration.ts'
@@ -88,14 +87,15 @@ const group = read(value => {
 
 const server = read(value => {
   const [, v6, v4, port = '53'] = typeof value === 'string' ? (SERVER.exec(value) ?? []) : []
-  const address = typeof value === 'string' && isIPv6(value) ? value : (v6 ?? v4 ?? '')
+  const address = typeof value === 'string' && z.ipv6().safeParse(value).success ? value : (v6 ?? v4 ?? '')
   const number = address === value ? 53 : Number(port)
-  if (isIP(address) === 0 || number < 1 || number > 65_535)
+  if (!ADDRESS.safeParse(address).success || number < 1 || number > 65_535)
     throw new RangeError(
       `must be an address such as "127.0.0.1", "127.0.0.1:5353" or "[::1]:5353", not ${shown(value)}`,
     )
   return { address, port: number }
 })
+const ADDRESS = z.union([z.ipv4(), z.ipv6()])
 const SERVER = /^(?:\[([0-9a-f:.]+)\]|([0-9.]+))(?::(\d{1,5}))?$/i
 
 const servers = read(value => {

@@ -39,7 +39,7 @@ const rejected: readonly (readonly [string, unknown, readonly string[]])[] = [
     'a key that resembles none',
     { webinterface: true },
     [
-      'webinterface is not an option; known here: listen, filters, budget, limits, authentication, holds, spool, mta, log',
+      'webinterface is not an option; known here: listen, filters, budget, limits, authentication, holds, spool, mta, dns, log',
     ],
   ],
   ['filters that are no list', { filters: entry() }, ['filters must be a list, not an object']],
@@ -195,6 +195,15 @@ const rejected: readonly (readonly [string, unknown, readonly string[]])[] = [
   ],
 ]
 
+it.each(['localhost', '', '192.0.2.1:0', '192.0.2.1:99999', '[192.0.2.1', '::1:x', 53])(
+  '%j is no name server',
+  given => {
+    const [problem] = problemsOf({ dns: { servers: [given] } })
+    expect(problem).toMatch(/^dns\.servers\[0\] must be an address such as/)
+    expect(problemsOf({ dns: { servers: [] } })).toEqual(['dns.servers must name at least one server'])
+  },
+)
+
 describe('a configuration is refused for', () => {
   it.each(rejected)('%s', (_what, raw, problems) => {
     expect(problemsOf(raw)).toEqual(problems)
@@ -222,6 +231,7 @@ describe('a valid configuration', () => {
         listen: ['inet:1@h', { address: 'unix:/s', mode: '0600', group: 'postfix' }],
         budget: { command: '20s', end: 120 },
         limits: { body: '1MiB', sessions: 10 },
+        dns: { servers: ['192.0.2.1', '192.0.2.2:5353', '2001:db8::1', '[::1]:54'], timeout: '500ms', cache: '1MiB' },
         filters: [entry({ name: 'sign', onFailure: 'accept', mode: 'observe', timeouts: { end: '2m' } })],
       },
       'c.ts',
@@ -232,6 +242,17 @@ describe('a valid configuration', () => {
     ])
     expect(settings.budget).toEqual({ command: 20_000, end: 120_000 })
     expect(settings.limits).toEqual({ ...DEFAULT_LIMITS, body: 1_048_576, sessions: 10 })
+    expect(settings.dns).toEqual({
+      ...DEFAULT_DNS,
+      servers: [
+        { address: '192.0.2.1', port: 53 },
+        { address: '192.0.2.2', port: 5353 },
+        { address: '2001:db8::1', port: 53 },
+        { address: '::1', port: 54 },
+      ],
+      timeout: 500,
+      cache: 1_048_576,
+    })
     expect(entries.map(({ policy }) => policy)).toEqual([
       {
         name: 'sign',
