@@ -14,6 +14,7 @@ import type { CommandCall, ConfiguredPlugin, PluginCommand, PluginSubcommand } f
 import { ConfigurationSource } from './configuration.ts'
 import { complain, EXIT, EXIT_HELP, type ExitCode, print } from './console.ts'
 import { surroundings } from './environment.ts'
+import { lazyDns } from './lazy-dns.ts'
 
 /** The command that `argv` asks for, or `null` when `known` commands are to deal with it. Throws when nobody can. */
 export async function pluginCommand(
@@ -39,13 +40,14 @@ export async function pluginCommand(
       plugin?.name === name ? [{ name: policy.name, options: plugin.options }] : [],
     )
   }
-  return commandOf(name, readCommand(module, exported.command), entries, done)
+  const dns = lazyDns(async () => surroundings((await source.load()).configuration.settings).services.dns)
+  return commandOf(name, readCommand(module, exported.command), { entries, dns }, done)
 }
 
 function commandOf(
   name: string,
   { description, subcommands }: PluginCommand,
-  entries: CommandCall['entries'],
+  lent: Pick<CommandCall, 'entries' | 'dns'>,
   done: (code: ExitCode) => void,
 ): Command {
   const command = new Command(name).description(description)
@@ -58,14 +60,12 @@ function commandOf(
     const shown = examples === undefined ? '' : `\nExamples:\n${examples.map(line => `  ${line}\n`).join('')}`
     sub.addHelpText('after', `${shown}${EXIT_HELP}`)
     sub.action(async () => {
-      const { dns } = surroundings().services
       const code = await run({
         operands: sub.args,
         options: sub.opts<CommandCall['options']>(),
-        entries,
         print: text => print(lines(text)),
         complain: text => complain(lines(text)),
-        dns,
+        ...lent,
         clock: { now: () => Date.now() },
       })
       done(code === 1 || code === 2 ? code : EXIT.ok)

@@ -5,8 +5,9 @@
  * c-ares refuses `+ = % : ' ! ~ @ & #` and blanks without asking, which breaks SPF macros over VERP senders. Only control
  * characters are refused here, since a name with one is never meant and does harm wherever it is printed.
  */
-import { isIPv4, isIPv6 } from 'node:net'
 import { domainToASCII } from 'node:url'
+import { dnsblName } from '../host/policy/dnsbl.ts'
+import { parseIp } from '../host/policy/ip.ts'
 
 const MOST_LABEL = 63
 /** With the length bytes and the root, 255; without them and with dots, 253. */
@@ -24,23 +25,6 @@ export function wireName(given: string): string | null {
 
 /** The name under which an address has its PTR records; `null` when it is no address. */
 export function reverseName(address: string): string | null {
-  if (isIPv4(address)) return `${address.split('.').reverse().join('.')}.in-addr.arpa`
-  if (!isIPv6(address) || address.includes('%')) return null
-  const digits = groupsOf(address).map(group => group.padStart(4, '0'))
-  return `${[...digits.join('')].reverse().join('.')}.ip6.arpa`
+  const ip = parseIp(address)
+  return ip === null ? null : dnsblName(address, ip.family === 4 ? 'in-addr.arpa' : 'ip6.arpa')
 }
-
-/** The eight groups of an IPv6 address, in lower case. */
-function groupsOf(address: string): string[] {
-  const tail = /(?<=:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(address)
-  const groups = (tail === null ? address : `${address.slice(0, tail.index)}${pair(tail, 1)}:${pair(tail, 3)}`)
-    .toLowerCase()
-    .split('::')
-    .map(half => (half === '' ? [] : half.split(':')))
-  const [head = [], rest] = groups
-  if (rest === undefined) return head
-  return [...head, ...Array<string>(8 - head.length - rest.length).fill('0'), ...rest]
-}
-
-const pair = (match: RegExpExecArray, at: number): string =>
-  (Number(match[at]) * 256 + Number(match[at + 1])).toString(16)

@@ -10,16 +10,16 @@ it('the names of addresses', () => {
   expect(reverseName('2001:DB8::1')).toBe(digits('20010db8000000000000000000000001'))
   expect(reverseName('::')).toBe(digits('0'.repeat(32)))
   expect(reverseName('fe80::')).toBe(digits(`fe80${'0'.repeat(28)}`))
-  expect(reverseName('::ffff:192.0.2.1')).toBe(digits('00000000000000000000ffffc0000201'))
+  expect(reverseName('::ffff:192.0.2.1')).toBe('1.2.0.192.in-addr.arpa')
   expect(reverseName('1:2:3:4:5:6:7:8')).toBe(digits('00010002000300040005000600070008'))
   for (const no of ['', '192.0.2', 'fe80::1%eth0', 'a.test', '1:2:3']) expect(reverseName(no)).toBeNull()
 })
 
-it('every IPv6 address has 32 digits', () => {
+it('every IPv6 address has 32 digits, or is an IPv4 address', () => {
   fc.assert(
     fc.property(fc.ipV6(), address => {
       fc.pre(isIPv6(address))
-      expect(reverseName(address)).toMatch(/^([0-9a-f]\.){32}ip6\.arpa$/)
+      expect(reverseName(address)).toMatch(/^([0-9a-f]\.){32}ip6\.arpa$|^([0-9]+\.){4}in-addr\.arpa$/)
     }),
   )
 })
