@@ -8,9 +8,9 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 process.chdir(root)
 rmSync('dist', { recursive: true, force: true })
 
-const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8'))
+const { dependencies, peerDependencies = {} } = JSON.parse(readFileSync('package.json', 'utf8'))
 await build({
-  entryPoints: ['index', 'plugin', 'testing', 'cli/main', 'defaults/config'].map(name => `src/${name}.ts`),
+  entryPoints: ['index', 'lookups', 'plugin', 'testing', 'cli/main', 'defaults/config'].map(name => `src/${name}.ts`),
   outbase: 'src',
   outdir: 'dist',
   chunkNames: 'chunks/[name]-[hash]',
@@ -19,10 +19,11 @@ await build({
   format: 'esm',
   platform: 'node',
   target: 'node24',
-  external: Object.keys(dependencies).flatMap(name => [name, `${name}/*`]),
+  external: Object.keys({ ...dependencies, ...peerDependencies }).flatMap(name => [name, `${name}/*`]),
   // The package's own name means these same modules, not a copy from node_modules.
   alias: {
     milterhost: './src/index.ts',
+    'milterhost/lookups': './src/lookups.ts',
     'milterhost/plugin': './src/plugin.ts',
     'milterhost/testing': './src/testing.ts',
   },

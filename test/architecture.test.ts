@@ -78,6 +78,13 @@ describe('imports point one way', () => {
     ).toEqual([])
   })
 
+  it('look-ups know the host and themselves', () => {
+    expect(offending(from('src/lookups'), inside('src/host/', 'src/lookups/'))).toEqual([])
+    expect(
+      offending(['src/bridge/', 'src/host/', 'src/daemon'].flatMap(from), target => !target.startsWith('src/lookups')),
+    ).toEqual([])
+  })
+
   it('nothing below the command line imports it', () => {
     expect(
       offending(

@@ -75,6 +75,7 @@ const table = {
 
   // Look-ups
   LOOKUP_OPTIONS: (lookup: string, problems: string): string => `look-up ${lookup}: ${problems}`,
+  LOOKUP_FILE: (path: string, what: string): string => `the look-up file ${path} cannot be used: ${what}`,
   LOOKUP_FAILED: (lookup: string, what: string): string => `look-up ${lookup} failed: ${what}`,
   LOOKUP_TIMEOUT: (lookup: string, seconds: number): string =>
     `look-up ${lookup} did not answer within ${seconds} s (its option timeout)`,

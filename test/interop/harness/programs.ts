@@ -15,6 +15,11 @@ export type Program =
   | 'perl-milter'
   | 'miltertest'
   | 'dns'
+  | 'postfix-tables'
+  | 'postgres'
+  | 'mariadb'
+  | 'slapd'
+  | 'redis'
 
 /** What is missing of these, in words; empty if nothing is. */
 export function missingPrograms(...programs: Program[]): string[] {
