@@ -4,6 +4,7 @@
  * Mail from outside is verified, mail of our own users is signed; which is which is decided for each message by how its
  * client came (`mode`). All is done at the end of the message, in one reading of the body, however large it is.
  */
+/// <reference path="./mailauth.d.ts" />
 import { type Answer, definePlugin, type EndEvent, type Plugin, quarantine, reject, tempfail } from 'milterhost/plugin'
 import { sealFields } from './arc/seal.ts'
 import { type ArcVerdict, arcResult } from './arc/validate.ts'
