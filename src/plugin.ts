@@ -5,6 +5,7 @@
  * promise of the plugin API (`docs/writing-a-plugin.md`); type tests keep it.
  */
 export { type AuthResult, authenticationResults } from './host/authentication/result.ts'
+export { parseDuration } from './host/config/duration.ts'
 export type { Duration, EntryOptions, FilterEntry, Size } from './host/config/entry.ts'
 export type { AbortReason, HoldOutcome, Outcome } from './host/filter.ts'
 export type { Logger } from './host/observe/logger.ts'
@@ -46,6 +47,13 @@ export {
 } from './host/plugin/verdicts.ts'
 export { type DnsblAnswer, type DnsblOptions, dnsblLookup, dnsblName } from './host/policy/dnsbl.ts'
 export { type Networks, type NetworkTable, networks, networkTable, PRIVATE_NETWORKS } from './host/policy/networks.ts'
-export { type NamePattern, type S25rClient, type S25rOptions, type S25rRule, s25rRules } from './host/policy/s25r.ts'
+export {
+  anyName,
+  type NamePattern,
+  type S25rClient,
+  type S25rOptions,
+  type S25rRule,
+  s25rRules,
+} from './host/policy/s25r.ts'
 export { type ResultKey, resultKey } from './host/results.ts'
 export type { SmtpReply, Verdict } from './host/verdict.ts'

@@ -12,14 +12,19 @@ const WHOLE = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/
 /** The longest time that a timer can wait: more would fire at once. */
 const LONGEST = 0x7fff_ffff
 
-/** Milliseconds. Throws a `RangeError` whose message completes "‹option› …". */
-export function parseDuration(value: unknown): number {
+/**
+ * Milliseconds. Throws a `RangeError` whose message completes "‹option› …".
+ *
+ * `longest`: milliseconds; what is only compared with a clock may be longer than a timer can wait. @default 24 days
+ */
+export function parseDuration(value: unknown, longest: number = LONGEST): number {
   const milliseconds = typeof value === 'number' ? value * 1_000 : typeof value === 'string' ? parseText(value) : null
   if (milliseconds === null || Number.isNaN(milliseconds)) {
     throw new RangeError(`must be a length of time such as "30s", "5m" or a number of seconds, not ${show(value)}`)
   }
   if (milliseconds < 1) throw new RangeError(`must be longer than zero, not ${show(value)}`)
-  if (milliseconds > LONGEST) throw new RangeError(`must be at most 24 days, not ${show(value)}`)
+  if (milliseconds > longest)
+    throw new RangeError(`must be at most ${Math.floor(longest / UNITS.d!)} days, not ${show(value)}`)
   return Math.round(milliseconds)
 }
 

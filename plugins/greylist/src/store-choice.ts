@@ -1,0 +1,60 @@
+/**
+ * Which store the option `store` means, and where the embedded one lies by default. Opens it.
+ *
+ * The plugin's setup calls it, and so does the command, which has to find the same marks.
+ */
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { EmbeddedStore } from './embedded.ts'
+import type { Options } from './read-options.ts'
+import type { Problem, Store } from './store.ts'
+import type { LocalStore } from './store-guard.ts'
+
+export interface StoreSurroundings {
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+  readonly problem: Problem
+  /** Variables of the environment: `STATE_DIRECTORY` of systemd, `XDG_STATE_HOME`. */
+  readonly environment: Readonly<Record<string, string | undefined>>
+}
+
+/** Opens the store. Throws with the reason when it cannot be opened; a Redis that is down is no reason. */
+export function openStore({ store, limits }: Pick<Options, 'store' | 'limits'>, around: StoreSurroundings): Store {
+  if (isEmbedded(store)) {
+    const path =
+      typeof store === 'object' && typeof store.path === 'string' ? store.path : defaultPath(around.environment)
+    return openEmbedded(path, limits.entries, around)
+  }
+  throw new Error('store: this release keeps its entries in a file only; take the option out, or give { path }')
+}
+
+/** The embedded store that answers while a shared one is down. */
+export function openLocal(
+  { localStore, limits }: Pick<Options, 'localStore' | 'limits'>,
+  around: StoreSurroundings,
+): LocalStore {
+  const path = localStore?.path ?? join(stateFolder(around.environment), 'greylist-local.sqlite')
+  return openEmbedded(path, limits.entries, around)
+}
+
+export const isEmbedded = (store: Options['store']): boolean =>
+  typeof store === 'string' ? store === 'embedded' : Object.keys(store).every(key => key === 'path')
+
+function openEmbedded(path: string, capacity: number, { now, problem }: StoreSurroundings): EmbeddedStore {
+  try {
+    return new EmbeddedStore({ path, capacity, now, problem })
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new Error(`store: cannot open ${path}: ${why}`)
+  }
+}
+
+const defaultPath = (environment: StoreSurroundings['environment']): string =>
+  join(stateFolder(environment), 'greylist.sqlite')
+
+/** systemd's `StateDirectory=`, else the place the system or the user keeps such things. */
+function stateFolder({ STATE_DIRECTORY, XDG_STATE_HOME }: StoreSurroundings['environment']): string {
+  if (STATE_DIRECTORY !== undefined && STATE_DIRECTORY !== '') return STATE_DIRECTORY.split(':')[0]!
+  if (process.getuid?.() === 0) return '/var/lib/milterhost'
+  return join(XDG_STATE_HOME ?? join(homedir(), '.local/state'), 'milterhost')
+}
