@@ -19,3 +19,13 @@ export const stamp: ReturnType<typeof definePlugin> = definePlugin({
     }
   },
 })
+
+/** Holds clients of 10.0.0.0/8 at RCPT, for as long as Postfix lets it. */
+export const hold: ReturnType<typeof definePlugin> = definePlugin({
+  name: 'bench-hold',
+  setup: () => ({
+    async rcpt(event) {
+      if (event.client.address.startsWith('10.')) await event.hold(240)
+    },
+  }),
+})

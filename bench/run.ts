@@ -5,6 +5,7 @@
  */
 import { parseArgs } from 'node:util'
 import { type Cell, cells } from './cells.ts'
+import { runHolds } from './holds.ts'
 import { type CellResult, type Effort, measure } from './measure.ts'
 import { runPostfix } from './postfix.ts'
 import { stopAll } from './process.ts'
@@ -17,6 +18,7 @@ const USAGE = `usage: npm run bench -- [options]
   --quick          short rounds, a few seconds a cell
   --only PATTERN   only cells whose name matches, such as '10KB c10 m3'; a regular expression
   --postfix        the whole-system figure instead: real Postfix, three milters (see README.md)
+  --holds          what held clients cost instead: 10,000 at once (--sessions N for others)
   --edit           each external milter adds a header
   --write BYTES    largest write of the MTA; Postfix on a UNIX socket writes 4096 at a time (default: all at once)
   --self           measure a second pass-through instead of the daemon: every ratio should be 1
@@ -31,6 +33,8 @@ function readOptions() {
         quick: { type: 'boolean', default: false },
         only: { type: 'string' },
         postfix: { type: 'boolean', default: false },
+        holds: { type: 'boolean', default: false },
+        sessions: { type: 'string', default: '10000' },
         edit: { type: 'boolean', default: false },
         write: { type: 'string' },
         self: { type: 'boolean', default: false },
@@ -96,6 +100,7 @@ async function main(): Promise<number> {
     for (const cell of chosen()) console.log(cell.name)
     return 0
   }
+  if (values.holds) return (await runHolds(Number(values.sessions), values.json)) ? 0 : 1
   const met = values.postfix ? await runPostfix(buildTools(), values) : await matrix()
   return met ? 0 : 1
 }

@@ -100,7 +100,7 @@ describe.each(['sendmail', 'unknown'] as const)('with an MTA that is %s', (mta: 
     const [warning, ...more] = stand.of('limit-reached')
     expect(more).toEqual([])
     expect(warning!.code).toBe('HOLD_IMPATIENT')
-    expect(warning!.detail).toContain("INPUT_MAIL_FILTER(…, T=R:145s), and set budget.command to '135s'")
+    expect(warning!.detail).toContain("T=R:145s in INPUT_MAIL_FILTER, and set budget.command to '135s'")
     expect(warning!.detail.includes("mta: 'postfix'")).toBe(mta === 'unknown')
   })
 
