@@ -420,6 +420,18 @@ describe('PROGRESS', () => {
     await eventually(() => mta.letters.endsWith('ppc'))
   })
 
+  it('is sent to a less patient Postfix more often, as the source says', async () => {
+    const { clock, mta, answer, source, connect } = await as('Postfix 3.7.11', 'mail')
+    source.progress = 2_000
+    const other = await connect()
+    other.send(offer, macros('C', { v: 'Postfix 3.7.11' }), ...hello, mailFrom)
+    await eventually(() => source.told.filter(line => line.startsWith('mail')).length === 2)
+    await clock.advance(9_000)
+    answer.give(CONTINUE as never)
+    await eventually(() => other.letters.endsWith('ppppc'))
+    expect(mta.letters).not.toContain('p')
+  })
+
   it.each(['8.17.1.9', ''])('is sent to nobody else there (%s)', async v => {
     const { clock, mta, answer } = await as(v, 'mail')
     await clock.advance(60_000)

@@ -25,7 +25,7 @@ interface Holdable {
 }
 
 /** A hold that is refused is told to the client. */
-export async function holdingHost(config: Omit<Config, 'listen' | 'log'> = {}): Promise<Held> {
+export async function holdingHost(config: Pick<Config, 'budget' | 'holds'> = {}): Promise<Held> {
   const plans = new Map<string, { at: HeldAt; seconds: number; outcomes: HoldOutcome[] }>()
   const all: HoldOutcome[] = []
   const at = (stage: HeldAt) => {

@@ -131,12 +131,13 @@ export class RecordingSource implements SessionSource {
   needs: Needs = everything
   answers: Answers = {}
   full = false
+  progress = 10_000
 
-  open(): { session: RecordingSession; needs: Needs } | null {
+  open(): { session: RecordingSession; needs: Needs; progress: number } | null {
     if (this.full) return null
     const session = new RecordingSession(`s${this.sessions.length + 1}`, this.answers)
     this.sessions.push(session)
-    return { session, needs: this.needs }
+    return { session, needs: this.needs, progress: this.progress }
   }
 
   get session(): RecordingSession {
