@@ -9,12 +9,22 @@
  * that answers once too often would have its answers taken for those to later questions.
  */
 import { type HostError, hostError } from '../../host/errors.ts'
-import { decodeReply, FrameDecoder, type FrameLimits, type Reply, replyLetter, replyName } from '../wire/index.ts'
+import {
+  type DecodeOptions,
+  decodeReply,
+  FrameDecoder,
+  type FrameLimits,
+  type Reply,
+  replyLetter,
+  replyName,
+} from '../wire/index.ts'
 
 /** What carries the bytes of a channel. */
 export interface Transport {
   /** False when it would rather have no more before it has called `drained`. */
   write(bytes: Buffer): boolean
+  /** All bytes written so far are out of our hands: their buffer may be used again. */
+  readonly idle: boolean
   pause(): void
   resume(): void
   /** Sends the last bytes if that needs no waiting, and closes. */
@@ -22,7 +32,8 @@ export interface Transport {
   destroy(): void
 }
 
-interface Waiter<T> {
+/** Who waits for something: told once, in the very call that brings it. */
+export interface Waiter<T> {
   resolve(value: T): void
   reject(error: HostError): void
 }
@@ -44,6 +55,12 @@ export class Channel {
   #fault: HostError | null = null
   /** Closed between packets, by either side: what the milter said before still counts. */
   #ended = false
+  /** Postfix breaks off over a payload where none belongs, so a milter that sends one works with no Postfix either. */
+  readonly #strictly: DecodeOptions = {
+    report: ({ packet, bytes }) => {
+      throw hostError('MILTER_PROTOCOL', this.#name, this.stage, `${bytes} bytes too many in ${packet}`)
+    },
+  }
   #reader: Waiter<Reply> | null = null
   #writer: Waiter<void> | null = null
 
@@ -56,6 +73,11 @@ export class Channel {
   /** Can take another command. */
   get usable(): boolean {
     return this.#fault === null && !this.#ended
+  }
+
+  /** Nothing that was sent is still held here. */
+  get idle(): boolean {
+    return this.#transport.idle
   }
 
   /** Somebody waits for the milter. */
@@ -81,16 +103,15 @@ export class Channel {
 
   /** The next reply. */
   receive(): Reply | Promise<Reply> {
-    const reply = this.#queue.shift()
-    if (reply !== undefined) {
-      this.#listenAgain(reply)
-      return reply
-    }
-    if (this.#fault !== null) throw this.#fault
-    if (this.#ended) throw this.#close()
-    return new Promise((resolve, reject) => {
-      this.#reader = { resolve, reject }
-    })
+    return this.#queued() ?? new Promise((resolve, reject) => this.#await({ resolve, reject }))
+  }
+
+  /** The next reply if it is there already; else `waiter` is told, without the detour of a promise. */
+  receiveBy(waiter: Waiter<Reply>): Reply | null {
+    const reply = this.#queued()
+    if (reply !== undefined) return reply
+    this.#await(waiter)
+    return null
   }
 
   /** Throws if something is wrong, or if the milter said what nobody asked for. */
@@ -126,6 +147,7 @@ export class Channel {
   received(chunk: Buffer): void {
     if (!this.usable) return
     this.#decode(() => this.#decoder.push(chunk, this.#take))
+    this.#hand()
   }
 
   /** From the transport: it takes more. */
@@ -142,21 +164,31 @@ export class Channel {
     else this.fail(hostError('MILTER_CLOSED', this.#name, this.stage, error?.message))
   }
 
+  /** To whoever waits, once the whole chunk is cut: only then is a reply that nobody asked for seen by `quiet`. */
+  #hand(): void {
+    const reader = this.#reader
+    const reply = reader === null ? undefined : this.#queued()
+    if (reply === undefined) return
+    this.#reader = null
+    reader!.resolve(reply)
+  }
+
+  #queued(): Reply | undefined {
+    const reply = this.#queue.shift()
+    if (reply !== undefined) this.#listenAgain(reply)
+    return reply
+  }
+
+  #await(waiter: Waiter<Reply>): void {
+    if (this.#fault !== null) throw this.#fault
+    if (this.#ended) throw this.#close()
+    this.#reader = waiter
+  }
+
   readonly #take = (letter: number, payload: Buffer): boolean => {
-    const reply = decodeReply(letter, payload, {
-      // Postfix breaks off over a payload where none belongs, so a milter that sends one works with no Postfix either.
-      report: ({ packet, bytes }) => {
-        throw hostError('MILTER_PROTOCOL', this.#name, this.stage, `${bytes} bytes too many in ${packet}`)
-      },
-    })
+    const reply = decodeReply(letter, payload, this.#strictly)
     if (reply.kind === 'progress') {
       this.onProgress()
-      return true
-    }
-    const reader = this.#reader
-    if (reader !== null) {
-      this.#reader = null
-      reader.resolve(owned(reply))
       return true
     }
     this.#queue.push(owned(reply))

@@ -14,8 +14,15 @@ import type { MaybePromise } from '../../host/filter.ts'
 import type { Macros } from '../../host/macros.ts'
 import type { Body, MessageSnapshot } from '../../host/message/snapshot.ts'
 import { CONTINUE, type Verdict } from '../../host/verdict.ts'
-import { bodyChunkSize, headerToWire, neededAction, PacketWriter, type Reply, writeCommand } from '../wire/index.ts'
-import type { Channel } from './channel.ts'
+import {
+  bodyChunkSize,
+  headerToWire,
+  neededAction,
+  type PacketWriter,
+  type Reply,
+  writeCommand,
+} from '../wire/index.ts'
+import type { Channel, Waiter } from './channel.ts'
 import type { EditCollector } from './edit-collector.ts'
 import type { MacroChoice } from './macro-choice.ts'
 import { type Place, verdictOf } from './reply-verdict.ts'
@@ -140,33 +147,122 @@ export class ContentMachine {
 const NO_BYTES = Buffer.alloc(0)
 
 /** Runs a machine over a channel to its end. Rejects with what went wrong; then the channel is not to be used again. */
-export async function converse(channel: Channel, machine: ContentMachine, body: Body): Promise<Verdict> {
-  const writer = new PacketWriter()
-  const pieces = piecesOf(body)
-  try {
-    for (;;) {
-      const want = machine.advance(writer)
-      channel.stage = machine.place
-      if (want === 'piece') {
-        const piece = pieces.next()
-        machine.piece(piece instanceof Promise ? await piece : piece, writer)
-        continue
-      }
-      if (writer.length > 0) {
-        const room = channel.send(writer.take())
-        if (room !== undefined) await room
-      }
-      if (want === 'done') {
-        channel.quiet()
-        return machine.verdict
-      }
-      if (want === 'room') continue
-      const reply = channel.receive()
-      const stored = machine.reply(reply instanceof Promise ? await reply : reply)
-      if (stored !== undefined) await stored
+export function converse(
+  channel: Channel,
+  machine: ContentMachine,
+  body: Body,
+  writer: PacketWriter,
+): Promise<Verdict> {
+  return new Promise((resolve, reject) => new Pump(channel, machine, piecesOf(body), writer, resolve, reject).run())
+}
+
+/** Goes on in the very call that brings a reply: a promise for each of the many replies would cost more than the rest. */
+class Pump implements Waiter<Reply> {
+  readonly #channel: Channel
+  readonly #machine: ContentMachine
+  readonly #pieces: Pieces
+  readonly #writer: PacketWriter
+  readonly #done: (verdict: Verdict) => void
+  readonly #failed: (error: unknown) => void
+
+  constructor(
+    channel: Channel,
+    machine: ContentMachine,
+    pieces: Pieces,
+    writer: PacketWriter,
+    done: (verdict: Verdict) => void,
+    failed: (error: unknown) => void,
+  ) {
+    this.#channel = channel
+    this.#machine = machine
+    this.#pieces = pieces
+    this.#writer = writer
+    this.#done = done
+    this.#failed = failed
+  }
+
+  readonly run = (): void => {
+    try {
+      while (this.#step());
+    } catch (error) {
+      this.reject(error)
     }
-  } finally {
-    await pieces.close()
+  }
+
+  resolve(reply: Reply): void {
+    try {
+      if (this.#take(reply)) this.run()
+    } catch (error) {
+      this.reject(error)
+    }
+  }
+
+  readonly reject = (error: unknown): void => {
+    void this.#end(() => this.#failed(error))
+  }
+
+  /** One step; false when it has to wait, or is at the end. */
+  #step(): boolean {
+    const channel = this.#channel
+    const machine = this.#machine
+    const want = machine.advance(this.#writer)
+    channel.stage = machine.place
+    if (want === 'piece') {
+      const piece = this.#pieces.next()
+      if (!(piece instanceof Promise)) return this.#feed(piece)
+      piece
+        .then(chunk => {
+          this.#feed(chunk)
+          this.run()
+        })
+        .catch(this.reject)
+      return false
+    }
+    const room = this.#send()
+    if (room !== undefined) {
+      room.then(this.run, this.reject)
+      return false
+    }
+    if (want === 'done') {
+      channel.quiet()
+      void this.#end(() => this.#done(machine.verdict))
+      return false
+    }
+    return want === 'room' || this.#receive()
+  }
+
+  #feed(piece: Buffer | null): true {
+    this.#machine.piece(piece, this.#writer)
+    return true
+  }
+
+  #send(): void | Promise<void> {
+    const writer = this.#writer
+    if (writer.length === 0) return
+    const room = this.#channel.send(writer.take())
+    if (this.#channel.idle) writer.reuse()
+    return room
+  }
+
+  #receive(): boolean {
+    const reply = this.#channel.receiveBy(this)
+    return reply !== null && this.#take(reply)
+  }
+
+  #take(reply: Reply): boolean {
+    const stored = this.#machine.reply(reply)
+    if (stored === undefined) return true
+    stored.then(this.run, this.reject)
+    return false
+  }
+
+  async #end(tell: () => void): Promise<void> {
+    try {
+      await this.#pieces.close()
+      tell()
+    } catch (error) {
+      this.#failed(error)
+    }
   }
 }
 

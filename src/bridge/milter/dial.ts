@@ -67,6 +67,9 @@ export function dial(options: DialOptions, done: (...result: Dialled) => void): 
 function transportOf(socket: net.Socket): Transport {
   return {
     write: bytes => socket.write(bytes),
+    get idle() {
+      return socket.writableLength === 0
+    },
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),
     end(bytes) {

@@ -19,6 +19,7 @@ import {
   formatSocketAddress,
   type Negotiation,
   offerToMilter,
+  PacketWriter,
   protocolNames,
   replyLetter,
   replyName,
@@ -47,6 +48,8 @@ export interface SocketFilterOptions {
 
 const QUIT = encodeCommand({ kind: 'quit' })
 const READ_BUFFER = 64 * 1024
+/** Kept for the next message; each may hold one or two body packets. */
+const SPARE_WRITERS = 16
 /** What a reply packet carries beside its payload, at most. */
 const PACKET_OVERHEAD = 16
 
@@ -60,6 +63,7 @@ export class SocketFilter implements Filter, Milter {
   readonly #offer: Negotiation
   readonly #readBuffer: Buffer = Buffer.allocUnsafeSlow(READ_BUFFER)
   readonly #closing = new AbortController()
+  readonly #writers: PacketWriter[] = []
   #terms: Terms | null = null
   #needs: Needs | null = null
 
@@ -82,6 +86,16 @@ export class SocketFilter implements Filter, Milter {
 
   meet(signal: AbortSignal): Promise<Met> {
     return this.#connect(signal)
+  }
+
+  async withWriter<T>(use: (writer: PacketWriter) => Promise<T>): Promise<T> {
+    const writer = this.#writers.pop() ?? new PacketWriter()
+    try {
+      return await use(writer)
+    } finally {
+      writer.clear()
+      if (this.#writers.length < SPARE_WRITERS) this.#writers.push(writer)
+    }
   }
 
   /** Negotiates once, to know what the milter wants before the first mail. A failure is logged; the first session tries again. */

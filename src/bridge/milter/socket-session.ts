@@ -28,7 +28,7 @@ import type {
 } from '../../host/filter.ts'
 import type { MacroStage, Macros } from '../../host/macros.ts'
 import { CONTINUE, type Verdict } from '../../host/verdict.ts'
-import { type Command, encodeCommand, PacketWriter, writeCommand } from '../wire/index.ts'
+import { type Command, encodeCommand, PacketWriter, type Reply, writeCommand } from '../wire/index.ts'
 import type { Channel } from './channel.ts'
 import { ContentMachine, converse } from './content.ts'
 import { EditCollector } from './edit-collector.ts'
@@ -51,6 +51,8 @@ export interface Milter {
   needs(): Needs | null
   /** Connects and negotiates. */
   meet(signal: AbortSignal): Promise<Met>
+  /** Lends a writer whose buffer has grown to the size of body packets. */
+  withWriter<T>(use: (writer: PacketWriter) => Promise<T>): Promise<T>
 }
 
 /** The message in progress, as the milter has been told of it. */
@@ -83,6 +85,7 @@ export class SocketSession implements FilterSession {
   #closed = false
   /** The stage of the call that is not answered yet. */
   #running: string | null = null
+  #heeded: AbortSignal | null = null
 
   constructor(milter: Milter, context: FilterContext) {
     this.#milter = milter
@@ -120,14 +123,15 @@ export class SocketSession implements FilterSession {
     const told = this.#told()
     if (told.over || !this.#expects('rcpt')) return CONTINUE
     if (event.refused !== null && !this.#expectsRefused()) return CONTINUE
-    return this.#ask('rcpt', signal, async () => {
+    return this.#ask('rcpt', signal, () => {
       if (event.refused !== null && !this.#terms!.refusedRecipients) return CONTINUE
       const { raw: path, args: parameters } = event.recipient
-      const verdict = await this.#tell('rcpt', { kind: 'rcpt', path, parameters }, event.macros, answer => {
+      const verdict = this.#tell('rcpt', { kind: 'rcpt', path, parameters }, event.macros, answer => {
         told.over = answer.kind === 'accept'
         if (answer.kind === 'continue') told.recipients++
       })
-      return event.refused === null ? verdict : CONTINUE
+      if (event.refused === null) return verdict
+      return verdict instanceof Promise ? verdict.then(() => CONTINUE) : CONTINUE
     })
   }
 
@@ -208,33 +212,55 @@ export class SocketSession implements FilterSession {
   }
 
   /** Joins if need be and asks, unless the milter has spoken for the whole connection. */
-  #ask(stage: Interest, signal: AbortSignal, ask: () => MaybePromise<Verdict>): Promise<Verdict> {
-    return this.#guarded(stage, signal, async () => {
-      const joining = this.#join(stage, signal)
-      if (joining !== undefined) await joining
+  #ask(stage: Interest, signal: AbortSignal, ask: () => MaybePromise<Verdict>): MaybePromise<Verdict> {
+    const joined = (): MaybePromise<Verdict> => {
       if (this.#standing !== null) return this.#standing
       return this.#terms!.wants(stage) ? ask() : CONTINUE
+    }
+    return this.#guarded(stage, signal, () => {
+      const joining = this.#join(stage, signal)
+      return joining === undefined ? joined() : joining.then(joined)
     })
   }
 
   /** Closes the connection as soon as nobody waits for the answer any more: the milter may be at work on it for long. */
-  async #guarded<T>(stage: string, signal: AbortSignal, run: () => Promise<T>): Promise<T> {
-    const onAbort = (): void => {
-      const { detail, kind } = (signal.reason ?? {}) as Partial<AbortReason>
-      this.#breakOff(detail || kind || 'aborted')
-    }
-    if (signal.aborted) onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
+  #guarded<T>(stage: string, signal: AbortSignal, run: () => MaybePromise<T>): MaybePromise<T> {
     this.#running = stage
-    try {
-      return await run()
-    } catch (error) {
+    this.#heed(signal)
+    const failed = (error: unknown): never => {
+      this.#running = null
       this.#channel?.fail(hostError('MILTER_CLOSED', this.#milter.name, stage, 'given up after a failure'))
       throw error
-    } finally {
-      this.#running = null
-      signal.removeEventListener('abort', onAbort)
     }
+    try {
+      const answer = run()
+      if (answer instanceof Promise) {
+        return answer.then(value => {
+          this.#running = null
+          return value
+        }, failed)
+      }
+      this.#running = null
+      return answer
+    } catch (error) {
+      return failed(error)
+    }
+  }
+
+  /** One signal serves many calls, and to listen to it costs more than most of what a call does. */
+  #heed(signal: AbortSignal): void {
+    if (signal.aborted) return this.#givenUp(signal)
+    if (this.#heeded === signal) return
+    this.#heeded = signal
+    const onAbort = (): void => {
+      if (this.#heeded === signal && this.#running !== null) this.#givenUp(signal)
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+  }
+
+  #givenUp(signal: AbortSignal): void {
+    const { detail, kind } = (signal.reason ?? {}) as Partial<AbortReason>
+    this.#breakOff(detail || kind || 'aborted')
   }
 
   #breakOff(why: string): void {
@@ -278,12 +304,12 @@ export class SocketSession implements FilterSession {
     if (missed.length > 0) throw hostError('MILTER_WANTS_MORE', this.#milter.name, missed.join(', '))
   }
 
-  #connect({ client, macros }: ConnectEvent): Promise<Verdict> {
+  #connect({ client, macros }: ConnectEvent): MaybePromise<Verdict> {
     const { hostname: host, family, port, address } = client
     return this.#tell('connect', { kind: 'connect', host, family, port, address }, macros, this.#stand)
   }
 
-  #helo({ name, macros }: HeloEvent): Promise<Verdict> {
+  #helo({ name, macros }: HeloEvent): MaybePromise<Verdict> {
     return this.#tell('helo', { kind: 'helo', name }, macros, this.#stand)
   }
 
@@ -294,12 +320,12 @@ export class SocketSession implements FilterSession {
   }
 
   /** One command and its reply. */
-  async #tell(
+  #tell(
     stage: Exclude<Interest, 'header' | 'eoh' | 'body'>,
     command: Command,
     macros: Macros | null,
     settle: (verdict: Verdict) => void,
-  ): Promise<Verdict> {
+  ): MaybePromise<Verdict> {
     const channel = this.#channel!
     const terms = this.#terms!
     channel.stage = stage
@@ -308,17 +334,22 @@ export class SocketSession implements FilterSession {
     }
     const writer = new PacketWriter()
     if (macros !== null) this.#macros(writer, stage as MacroStage, macros, terms)
-    const room = channel.send(writeCommand(writer, command).take())
-    if (room !== undefined) await room
-    let verdict = CONTINUE
-    if (terms.answers(stage)) {
-      const reply = channel.receive()
-      const told = reply instanceof Promise ? await reply : reply
+    const answered = (reply: Reply): Verdict => {
       channel.quiet()
-      verdict = verdictOf(told, this.#milter.name, stage, detail => this.#context.refused(stage, detail))
+      const verdict = verdictOf(reply, this.#milter.name, stage, detail => this.#context.refused(stage, detail))
+      settle(verdict)
+      return verdict
     }
-    settle(verdict)
-    return verdict
+    const sent = (): MaybePromise<Verdict> => {
+      if (!terms.answers(stage)) {
+        settle(CONTINUE)
+        return CONTINUE
+      }
+      const reply = channel.receive()
+      return reply instanceof Promise ? reply.then(answered) : answered(reply)
+    }
+    const room = channel.send(writeCommand(writer, command).take())
+    return room === undefined ? sent() : room.then(sent)
   }
 
   #macros(writer: PacketWriter, stage: MacroStage, macros: Macros, terms: Terms): void {
@@ -344,7 +375,9 @@ export class SocketSession implements FilterSession {
         refused,
       })
       told.anything = true
-      const verdict = await converse(this.#channel!, machine, event.message.body)
+      const verdict = await this.#milter.withWriter(writer =>
+        converse(this.#channel!, machine, event.message.body, writer),
+      )
       told.over = true
       this.#message = null
       const keeps = verdict.kind === 'continue' || verdict.kind === 'accept'

@@ -17,6 +17,7 @@ const nothing = Buffer.alloc(0)
 
 export class PacketWriter {
   #buffer: Buffer = nothing
+  #taken: Buffer = nothing
   #at = 0
   #start = 0
   #packet = 0
@@ -77,12 +78,25 @@ export class PacketWriter {
     return this
   }
 
-  /** The packets written since the last call. The Buffer is the caller's: it is never written again. */
+  /** The packets written since the last call. The Buffer is the caller's: it is not written again before `reuse`. */
   take(): Buffer {
     const taken = this.#buffer.subarray(0, this.#at)
+    this.#taken = this.#buffer
     this.#buffer = nothing
     this.#at = 0
     return taken
+  }
+
+  /** Writes over what the last `take` gave, which nobody needs any more. */
+  reuse(): void {
+    if (this.#buffer === nothing) this.#buffer = this.#taken
+    this.#taken = nothing
+  }
+
+  /** Forgets packets that were not taken. */
+  clear(): void {
+    this.#at = 0
+    this.#taken = nothing
   }
 
   #number(value: number, limit: number, field: string): void {

@@ -9,7 +9,7 @@ import { Channel, type Transport } from '../../../src/bridge/milter/channel.ts'
 import { MacroChoice } from '../../../src/bridge/milter/macro-choice.ts'
 import { type Milter, SocketSession } from '../../../src/bridge/milter/socket-session.ts'
 import { Terms } from '../../../src/bridge/milter/terms.ts'
-import { acceptAnswer, encodeCommand, offerToMilter } from '../../../src/bridge/wire/index.ts'
+import { acceptAnswer, encodeCommand, offerToMilter, PacketWriter } from '../../../src/bridge/wire/index.ts'
 import type { Path } from '../../../src/host/events.ts'
 import type { FilterContext, MessageAnswer } from '../../../src/host/filter.ts'
 import { MacroStore } from '../../../src/host/macros.ts'
@@ -25,6 +25,7 @@ import { EVERYTHING, readable } from './play.ts'
 type Cuts = readonly number[]
 
 class Wire implements Transport {
+  readonly idle = true
   readonly #peer: Libmilter
   readonly #cuts: Cuts
   channel: Channel | null = null
@@ -87,6 +88,7 @@ class Conversation {
       choice: new MacroChoice(),
       editLimit: 100,
       needs: () => (known ? terms.needs(new Map()) : null),
+      withWriter: use => use(new PacketWriter()),
       meet: async () => {
         const wire = new Wire(this.peer, cuts)
         const channel = new Channel('ext', wire, {})
