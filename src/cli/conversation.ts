@@ -59,7 +59,7 @@ export async function play(
 ): Promise<Played> {
   const directory = mkdtempSync(join(tmpdir(), 'milterhost-try-'))
   const { settings } = configuration
-  const spool = createSpool({ directory, memory: settings.spool.memory, limit: settings.limits.body })
+  const spool = createSpool({ ...settings.spool, directory, limit: settings.limits.body })
   const filters = await createFilters(configuration, around)
   try {
     const seen: HostEvent[] = []

@@ -96,8 +96,7 @@ export class Generation {
     postfix: PostfixFacts | null = null,
   ): Promise<Generation> {
     const { settings } = configuration
-    const { directory, memory } = settings.spool
-    const spool = createSpool({ directory, memory, limit: settings.limits.body })
+    const spool = createSpool({ ...settings.spool, limit: settings.limits.body })
     try {
       const filters = await createFilters(configuration, around)
       return new Generation(configuration, filters, spool, around, progressFor(settings, postfix))

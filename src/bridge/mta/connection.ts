@@ -10,7 +10,7 @@ import { type HostError, hostError } from '../../host/errors.ts'
 import type { AbortReason } from '../../host/filter.ts'
 import type { MtaKind } from '../../host/mta.ts'
 import type { Clock } from '../../host/time/clock.ts'
-import { FrameDecoder, WireError } from '../wire/index.ts'
+import { FrameDecoder, type SpareBuffers, WireError } from '../wire/index.ts'
 import type { Complaints } from './complaints.ts'
 import { Conversation, type Line } from './conversation.ts'
 import type { SessionSource } from './source.ts'
@@ -35,6 +35,7 @@ export interface ConnectionOptions {
   readonly mta: MtaKind | null
   /** Greatest length of a packet. */
   readonly maxFrame: number
+  readonly spares: SpareBuffers
 }
 
 /** Bytes that may wait behind a command that is running before the socket is no longer read. */
@@ -62,11 +63,11 @@ export class Connection implements Line {
   #waitingToWrite: (() => void)[] = []
 
   constructor(socket: Socket, options: ConnectionOptions) {
-    const { source, clock, mta, maxFrame, deadlines } = options
+    const { source, clock, mta, maxFrame, spares, deadlines } = options
     this.#socket = socket
     this.#options = options
     this.#peer = socket.remoteAddress === undefined ? 'unix' : `${socket.remoteAddress} ${socket.remotePort}`
-    this.#decoder = new FrameDecoder({ maxFrame })
+    this.#decoder = new FrameDecoder({ maxFrame, spares })
     this.#conversation = new Conversation({ source, clock, mta, line: this })
     this.#heard = clock.monotonic()
     this.#cancelSilence = clock.after(deadlines.handshake, this.#silent)

@@ -10,7 +10,7 @@ import type { ListenAddress } from '../../host/config/settings.ts'
 import type { MtaKind } from '../../host/mta.ts'
 import type { Logger } from '../../host/observe/logger.ts'
 import type { Clock } from '../../host/time/clock.ts'
-import { defaultMaxFrame, parseSocketAddress, type SocketAddress } from '../wire/index.ts'
+import { defaultMaxFrame, parseSocketAddress, type SocketAddress, SpareBuffers } from '../wire/index.ts'
 import { Complaints } from './complaints.ts'
 import { Connection, type ConnectionOptions, DEFAULT_DEADLINES, type Deadlines } from './connection.ts'
 import { listenError } from './listen-error.ts'
@@ -119,6 +119,7 @@ function acceptInto(
     clock,
     mta,
     maxFrame,
+    spares: new SpareBuffers(),
     complaints,
     deadlines: { ...DEFAULT_DEADLINES, ...options.deadlines },
   }

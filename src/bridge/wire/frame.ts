@@ -17,6 +17,21 @@ export interface FrameLimits {
   readonly maxFrame?: number
   /** The same for a replacement body ('b'): rspamd sends a whole body in one packet. Default `maxFrame`. */
   readonly maxBodyReplacement?: number
+  /** Shared by the decoders of many connections, so that each body packet does not cost fresh memory. */
+  readonly spares?: SpareBuffers
+}
+
+/** Buffers for unfinished packets of the size of a body packet: taken when one has grown large, given back when it is done. */
+export class SpareBuffers {
+  readonly #free: Buffer[] = []
+
+  take(): Buffer {
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(spareSize)
+  }
+
+  give(buffer: Buffer): void {
+    if (this.#free.length < keptSpares) this.#free.push(buffer)
+  }
 }
 
 /** Returns false to pause: this packet counts as taken, later ones wait for `resume`. */
@@ -27,11 +42,15 @@ export const defaultMaxFrame: number = 1024 * 1024
 const headerSize = 5
 /** An emptied buffer up to this size is kept for the next split packet. */
 const keptCapacity = 16 * 1024
+/** Length field, letter, and the most that MTAs and libmilter put into a body packet. */
+const spareSize = 5 + 65_535
+const keptSpares = 16
 const nothing = Buffer.alloc(0)
 
 export class FrameDecoder {
   readonly #maxFrame: number
   readonly #maxBodyReplacement: number
+  readonly #spares: SpareBuffers | null
   /** The unfinished packet, header included: the first `#filled` bytes of `#partial`. */
   #partial: Buffer = nothing
   #filled = 0
@@ -44,6 +63,7 @@ export class FrameDecoder {
   constructor(limits: FrameLimits = {}) {
     this.#maxFrame = limits.maxFrame ?? defaultMaxFrame
     this.#maxBodyReplacement = limits.maxBodyReplacement ?? this.#maxFrame
+    this.#spares = limits.spares ?? null
   }
 
   get paused(): boolean {
@@ -115,8 +135,7 @@ export class FrameDecoder {
     const count = Math.min(chunk.length - at, upTo - this.#filled)
     const needed = this.#filled + count
     if (needed > this.#partial.length) {
-      const capacity = Math.max(needed, Math.min(mostCapacity, Math.max(256, this.#partial.length * 2)))
-      const grown = Buffer.allocUnsafe(capacity)
+      const grown = this.#larger(needed, upTo, mostCapacity)
       this.#partial.copy(grown, 0, 0, this.#filled)
       this.#partial = grown
     }
@@ -125,15 +144,25 @@ export class FrameDecoder {
     return count
   }
 
+  #larger(needed: number, size: number, mostCapacity: number): Buffer {
+    if (this.#spares !== null && needed > keptCapacity && size <= spareSize) return this.#spares.take()
+    return Buffer.allocUnsafe(Math.max(needed, Math.min(mostCapacity, Math.max(256, this.#partial.length * 2))))
+  }
+
   #partialSize(): number {
     return 4 + this.#partial.readUInt32BE(0)
   }
 
   #deliverPartial(chunk: Buffer, at: number, onFrame: OnFrame, owned: boolean): boolean {
-    const packet = this.#partial.subarray(0, this.#filled)
-    if (this.#partial.length > keptCapacity) this.#partial = nothing
+    const buffer = this.#partial
+    const payload = buffer.subarray(headerSize, this.#filled)
+    if (buffer.length > keptCapacity) this.#partial = nothing
     this.#filled = 0
-    return this.#deliver(packet[4]!, packet.subarray(headerSize), chunk, at, onFrame, owned)
+    try {
+      return this.#deliver(buffer[4]!, payload, chunk, at, onFrame, owned)
+    } finally {
+      if (buffer.length === spareSize) this.#spares?.give(buffer)
+    }
   }
 
   #deliver(command: number, payload: Buffer, chunk: Buffer, next: number, onFrame: OnFrame, owned: boolean): boolean {

@@ -41,7 +41,7 @@ export {
 export type { DecodeOptions, Irregularity } from './decode.ts'
 export { bodyChunkSize, PacketWriter } from './encode.ts'
 export { quoted, WireError, type WireErrorCode, wireErrors } from './error.ts'
-export { defaultMaxFrame, FrameDecoder, type FrameLimits, type OnFrame } from './frame.ts'
+export { defaultMaxFrame, FrameDecoder, type FrameLimits, type OnFrame, SpareBuffers } from './frame.ts'
 export { headerFromWire, headerNameFault, headerToWire, headerValueFault } from './header-text.ts'
 export { bareMacroName, bracedMacroName, type Macro } from './macros.ts'
 export {

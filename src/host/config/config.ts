@@ -73,6 +73,8 @@ export interface Config {
     readonly directory?: string
     /** A body up to this size stays in memory. @default '256KiB' */
     readonly memory?: Size
+    /** Memory that larger bodies of all messages share before they go to files; 0: they go at once. @default '64MiB' */
+    readonly shared?: Size
   }
   /** Which MTA it is, when it should not be recognised from what it says. @default recognised */
   readonly mta?: 'postfix' | 'sendmail'

@@ -137,6 +137,7 @@ export const DEFAULT_LISTEN: string = 'inet:10025@127.0.0.1'
 /** On disk, unlike /tmp on many systems; each user has a folder of its own, since others may not enter it. */
 export const DEFAULT_SPOOL_DIRECTORY: string = `/var/tmp/milterhost-${process.getuid?.() ?? 0}`
 export const DEFAULT_SPOOL_MEMORY: number = 256 * 1024
+export const DEFAULT_SPOOL_SHARED: number = 64 * 1024 * 1024
 export const DEFAULT_SOCKET_MODE: number = 0o660
 
 const listenObject = z.strictObject({ address: text, mode: mode.optional(), group: group.optional() })
@@ -165,7 +166,11 @@ const holds = z.strictObject({
   stress: shareOrCount.optional(),
 })
 
-const spool = z.strictObject({ directory: text.optional(), memory: read(parseSize).optional() })
+const spool = z.strictObject({
+  directory: text.optional(),
+  memory: read(parseSize).optional(),
+  shared: read(parseSize).optional(),
+})
 
 const log = z.strictObject({
   level: z.enum(['debug', 'info', 'warn', 'error']).optional(),

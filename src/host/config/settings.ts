@@ -81,7 +81,7 @@ export interface Settings {
   readonly limits: Limits
   readonly authentication: AuthenticationSettings
   readonly holds: HoldSettings
-  readonly spool: { readonly directory: string; readonly memory: number }
+  readonly spool: { readonly directory: string; readonly memory: number; readonly shared: number }
   /** Set when the postmaster says which MTA it is; `null` recognises it. */
   readonly mta: 'postfix' | 'sendmail' | null
   readonly dns: DnsSettings

@@ -17,13 +17,16 @@ export interface HeaderField {
   readonly value: ByteString
 }
 
-/** A message body with CRLF line ends, in memory or in a spool file; may be read any number of times. */
+/** A message body with CRLF line ends, in memory or in a spool file; may be read any number of times while its message lives. */
 export interface Body {
   /** Bytes. */
   readonly size: number
-  /** The whole body in pieces when it is in memory, else `null`. */
+  /** The whole body in pieces that are nobody else's, when it has memory of its own; else `null`. */
   readonly memory: readonly Buffer[] | null
-  /** The body in pieces of at most 65,535 bytes. A piece must not be written to. */
+  /**
+   * The body in pieces of at most 65,535 bytes. A piece must not be written to, and is to be copied before the next one is
+   * asked for or anything is awaited: its memory is used again.
+   */
   chunks(): AsyncIterable<Buffer> | Iterable<Buffer>
 }
 

@@ -19,7 +19,7 @@ const PIECES_A_READ = 4
 export class SpoolFile {
   readonly #directory: string
   readonly #opened: Promise<FileHandle>
-  #queue: Buffer[] = []
+  #queue: { readonly blocks: readonly Buffer[]; readonly written: (blocks: readonly Buffer[]) => void }[] = []
   #written = 0
   /** Bytes appended and not yet written. */
   #waiting = 0
@@ -49,13 +49,14 @@ export class SpoolFile {
     return handle
   }
 
-  /** Takes the blocks over. A promise while too much waits for the disk; rejects when the disk has failed. */
-  append(blocks: readonly Buffer[]): void | Promise<void> {
+  /**
+   * Takes the blocks over, and says when they are in the file. A promise while too much waits for the disk; rejects when
+   * the disk has failed.
+   */
+  append(blocks: readonly Buffer[], written: (blocks: readonly Buffer[]) => void): void | Promise<void> {
     if (this.#failure) return Promise.reject(this.#failure)
-    for (const block of blocks) {
-      this.#queue.push(block)
-      this.#waiting += block.length
-    }
+    if (blocks.length > 0) this.#queue.push({ blocks, written })
+    for (const block of blocks) this.#waiting += block.length
     if (this.#queue.length > 0) this.#pump ??= this.#write()
     if (this.#waiting > HIGH) return this.#until(LOW)
   }
@@ -74,11 +75,13 @@ export class SpoolFile {
     try {
       const handle = await this.#opened
       while (this.#queue.length > 0 && this.#failure === null) {
-        const blocks = this.#queue
+        const queue = this.#queue
         this.#queue = []
+        const blocks = queue.flatMap(part => part.blocks)
         const size = await writeAll(handle, blocks, this.#written)
         this.#written += size
         this.#waiting -= size
+        for (const part of queue) part.written(part.blocks)
         this.#wake()
       }
     } catch (error) {
@@ -103,14 +106,15 @@ export class SpoolFile {
     for (const wake of wakers) wake()
   }
 
-  /** The whole file, piece by piece, from its beginning. Only after `flushed`. */
+  /** The whole file, piece by piece, from its beginning; each piece holds until the next one. Only after `flushed`. */
   async *pieces(): AsyncGenerator<Buffer, void, undefined> {
     const handle = await this.#opened
     let at = 0
+    const buffer = Buffer.allocUnsafeSlow(Math.min(PIECE * PIECES_A_READ, this.#written))
     while (at < this.#written) {
       if (this.#failure) throw this.#failure
-      const wanted = Math.min(PIECE * PIECES_A_READ, this.#written - at)
-      const block = await this.#read(handle, at, wanted)
+      const block = buffer.subarray(0, Math.min(buffer.length, this.#written - at))
+      await this.#read(handle, at, block)
       at += block.length
       for (let from = 0; from < block.length; from += PIECE) {
         if (this.#failure) throw this.#failure
@@ -119,15 +123,13 @@ export class SpoolFile {
     }
   }
 
-  async #read(handle: FileHandle, at: number, size: number): Promise<Buffer> {
-    const block = Buffer.allocUnsafeSlow(size)
+  async #read(handle: FileHandle, at: number, block: Buffer): Promise<void> {
     let filled = 0
-    while (filled < size) {
-      const { bytesRead } = await this.#attempt(handle.read(block, filled, size - filled, at + filled))
+    while (filled < block.length) {
+      const { bytesRead } = await this.#attempt(handle.read(block, filled, block.length - filled, at + filled))
       if (bytesRead === 0) throw hostError('SPOOL_FAILED', this.#directory, 'a file has become shorter')
       filled += bytesRead
     }
-    return block
   }
 
   async #attempt<T>(read: Promise<T>): Promise<T> {

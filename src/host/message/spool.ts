@@ -1,5 +1,6 @@
 /**
- * Where message bodies are kept while their message is in work: small ones in memory, large ones in a file.
+ * Where message bodies are kept while their message is in work: small ones in memory, large ones in blocks that all
+ * messages share, and in a file when these are used up.
  *
  * The file is unlinked as soon as it is open, so nothing of a message outlives the process, and lies in a folder that
  * nobody else may enter. A body is copied once, when it is written. Everything of a message, replacement bodies of its
@@ -9,6 +10,7 @@
 import { lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type HostError, hostError } from '../errors.ts'
+import { BlockPool } from './block-pool.ts'
 import { memoryBody, PIECE } from './body.ts'
 import type { Body, BodyWriter } from './snapshot.ts'
 import { SpoolFile } from './spool-file.ts'
@@ -16,8 +18,10 @@ import { SpoolFile } from './spool-file.ts'
 export interface SpoolOptions {
   /** Made with mode 0700 when it is not there; refused when others may enter it or it is not ours. */
   readonly directory: string
-  /** The most bytes of one body kept in memory. @default 262144 */
-  readonly memory?: number
+  /** The most bytes of one body that it may keep in memory, whatever the others take. */
+  readonly memory: number
+  /** The most bytes that the larger bodies of all messages take together before they go to files. */
+  readonly shared: number
   /** The most bytes of one body at all. */
   readonly limit: number
 }
@@ -35,14 +39,14 @@ export interface Spool {
   close(): Promise<void>
 }
 
-const MEMORY = 256 * 1024
 const FIRST_BLOCK = 4096
 const LEFTOVER = /^body-[0-9a-f-]{36}$/
 
 /** Opens the spool folder. Throws SPOOL_FOLDER when the folder cannot be trusted. */
 export function createSpool(options: SpoolOptions): Spool {
-  const { directory, limit, memory = MEMORY } = options
+  const { directory, limit, memory, shared } = options
   claimFolder(directory)
+  const pool = new BlockPool(shared)
   const stores = new Set<Store>()
   const closing = new Set<Promise<void>>()
   const files: Files = {
@@ -54,7 +58,7 @@ export function createSpool(options: SpoolOptions): Spool {
   }
   return {
     message() {
-      const store = new Store(files, memory, limit, () => stores.delete(store))
+      const store = new Store({ files, pool, memory, limit }, () => stores.delete(store))
       stores.add(store)
       return store
     },
@@ -84,24 +88,28 @@ interface Files {
   close(file: SpoolFile): void
 }
 
+/** What all messages of a spool have in common. */
+interface Means {
+  readonly files: Files
+  readonly pool: BlockPool
+  readonly memory: number
+  readonly limit: number
+}
+
 class Store implements MessageStore {
-  readonly #files: Files
-  readonly #memory: number
-  readonly #limit: number
+  readonly #means: Means
   readonly #forget: () => void
   readonly #writers = new Set<Writer>()
   #disposed = false
 
-  constructor(files: Files, memory: number, limit: number, forget: () => void) {
-    this.#files = files
-    this.#memory = memory
-    this.#limit = limit
+  constructor(means: Means, forget: () => void) {
+    this.#means = means
     this.#forget = forget
   }
 
   writer(): BodyWriter {
     if (this.#disposed) throw hostError('SPOOL_GONE')
-    const writer = new Writer(this.#files, this.#memory, this.#limit)
+    const writer = new Writer(this.#means)
     this.#writers.add(writer)
     return writer
   }
@@ -115,11 +123,11 @@ class Store implements MessageStore {
 }
 
 class Writer implements BodyWriter {
-  readonly #files: Files
-  readonly #memory: number
-  readonly #limit: number
+  readonly #means: Means
   #size = 0
   #blocks: Buffer[] = []
+  /** Of the pool; they go back when the body is freed, or when its file has them. */
+  readonly #lent = new Set<Buffer>()
   /** The block being filled and how far; many small writes share one. */
   #block: Buffer | null = null
   #used = 0
@@ -128,41 +136,32 @@ class Writer implements BodyWriter {
   #discarded = false
   #finished = false
 
-  constructor(files: Files, memory: number, limit: number) {
-    this.#files = files
-    this.#memory = memory
-    this.#limit = limit
+  constructor(means: Means) {
+    this.#means = means
   }
 
   write(chunk: Uint8Array): void | Promise<void> {
     this.#usable()
     if (this.#finished) throw new Error('a body was written to after it had been finished')
-    if (this.#size + chunk.length > this.#limit) {
-      this.#fail(hostError('LIMIT_BODY', this.#limit))
+    const { limit } = this.#means
+    if (this.#size + chunk.length > limit) {
+      this.#fail(hostError('LIMIT_BODY', limit))
       throw this.#failure
     }
     this.#size += chunk.length
     this.#copy(chunk)
-    if (this.#file === null && this.#size > this.#memory) {
-      this.#file = this.#files.open()
-    }
-    if (this.#file === null) return
-    const blocks = this.#blocks
-    this.#blocks = []
-    return this.#file.append(blocks)
+    if (this.#file !== null) return this.#spill(this.#file)
   }
 
   finish(): Body | Promise<Body> {
     this.#usable()
     this.#finished = true
     if (this.#block !== null) this.#blocks.push(this.#block.subarray(0, this.#used))
-    const blocks = this.#blocks
     this.#block = null
-    this.#blocks = []
-    if (this.#file === null) return memoryBody(blocks)
     const file = this.#file
+    if (file === null) return this.#size > this.#means.memory ? this.#sharedBody() : memoryBody(this.#blocks.splice(0))
     // What goes wrong here is what `flushed` rejects with.
-    file.append(blocks)?.catch(() => {})
+    this.#spill(file)?.catch(() => {})
     return file.flushed().then(() => ({ size: this.#size, memory: null, chunks: () => file.pieces() }))
   }
 
@@ -184,29 +183,58 @@ class Writer implements BodyWriter {
   #free(): void {
     this.#blocks = []
     this.#block = null
-    if (this.#file) this.#files.close(this.#file)
+    if (this.#file) this.#means.files.close(this.#file)
     this.#file = null
+    this.#giveBack([...this.#lent])
+  }
+
+  #giveBack(blocks: readonly Buffer[]): void {
+    for (const block of blocks) if (this.#lent.delete(block)) this.#means.pool.give(block)
+  }
+  #sharedBody(): Body {
+    const blocks = this.#blocks
+    const writer = this
+    function* pieces(): Generator<Buffer, void, undefined> {
+      for (const block of blocks) {
+        writer.#usable()
+        yield block
+      }
+    }
+    return { size: this.#size, memory: null, chunks: pieces }
+  }
+
+  /** To the file, and blocks of the pool back as soon as they are there. */
+  #spill(file: SpoolFile): void | Promise<void> {
+    return file.append(this.#blocks.splice(0), written => this.#giveBack(written))
   }
 
   #copy(chunk: Uint8Array): void {
     let from = 0
     while (from < chunk.length) {
-      if (this.#block === null) {
-        const wanted = Math.max(chunk.length - from, this.#size > PIECE ? PIECE : FIRST_BLOCK)
-        this.#block = Buffer.allocUnsafeSlow(Math.min(PIECE, wanted))
-        this.#used = 0
-      }
+      if (this.#block === null) this.#begin(chunk.length - from)
+      const block = this.#block!
       const some =
-        from === 0 && chunk.length <= this.#block.length - this.#used
+        from === 0 && chunk.length <= block.length - this.#used
           ? chunk
-          : chunk.subarray(from, from + this.#block.length - this.#used)
-      this.#block.set(some, this.#used)
+          : chunk.subarray(from, from + block.length - this.#used)
+      block.set(some, this.#used)
       this.#used += some.length
       from += some.length
-      if (this.#used === this.#block.length) {
-        this.#blocks.push(this.#block)
+      if (this.#used === block.length) {
+        this.#blocks.push(block)
         this.#block = null
       }
     }
+  }
+
+  /** The next block: of its own while the body is small, then one of the pool, and the file when there is none. */
+  #begin(left: number): void {
+    const { pool, files, memory } = this.#means
+    const lent = this.#size > memory && this.#file === null ? pool.take() : null
+    if (lent !== null) this.#lent.add(lent)
+    else if (this.#size > memory) this.#file ??= files.open()
+    const wanted = Math.max(left, this.#size > PIECE ? PIECE : FIRST_BLOCK)
+    this.#block = lent ?? Buffer.allocUnsafeSlow(Math.min(PIECE, wanted))
+    this.#used = 0
   }
 }

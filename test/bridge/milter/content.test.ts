@@ -11,7 +11,12 @@ const headersOf = (milter: RawMilter): string[][] => milter.received('L').map(({
 const bodyOf = (milter: RawMilter): Buffer => Buffer.concat(milter.received('B').map(({ data }) => data))
 
 async function spooled(bytes: number): Promise<{ body: Body; content: Buffer }> {
-  const spool: Spool = createSpool({ directory: `${tempDir('spool')}/bodies`, memory: 64 * 1024, limit: 1 << 30 })
+  const spool: Spool = createSpool({
+    directory: `${tempDir('spool')}/bodies`,
+    memory: 64 * 1024,
+    shared: 4 << 20,
+    limit: 1 << 30,
+  })
   onTestFinished(() => spool.close())
   const content = Buffer.alloc(bytes, 'the quick brown fox jumps over the lazy dog, at length\r\n')
   const writer = spool.message().writer()

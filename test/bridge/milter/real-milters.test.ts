@@ -161,7 +161,7 @@ requirePrograms('pymilter')('pymilter on libmilter', () => {
   })
 
   test('takes a body from the spool and gives one of its own back', async () => {
-    const spool = createSpool({ directory: `${tempDir('spool')}/bodies`, memory: 1024, limit: 1 << 30 })
+    const spool = createSpool({ directory: `${tempDir('spool')}/bodies`, memory: 1024, shared: 0, limit: 1 << 30 })
     onTestFinished(() => spool.close())
     const writer = spool.message().writer()
     for (let i = 0; i < 100; i++) await writer.write(Buffer.alloc(65_000, 'abcdefgh\r\n'))

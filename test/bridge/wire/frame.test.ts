@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { encodeReply, FrameDecoder, type FrameLimits } from '../../../src/bridge/wire/index.ts'
+import { encodeReply, FrameDecoder, type FrameLimits, SpareBuffers } from '../../../src/bridge/wire/index.ts'
 import { split } from './arbitrary.ts'
 import { errorOf } from './error-of.ts'
 
@@ -77,6 +77,20 @@ describe('FrameDecoder', () => {
         expect(got).toEqual(list)
       }),
     )
+  })
+
+  it('shares spare buffers with other decoders, and never a byte of what is in them', () => {
+    const spares = new SpareBuffers()
+    const decoders = [0, 1, 2].map(() => ({ decoder: new FrameDecoder({ spares }), got: [] as Frame[] }))
+    const packets = decoders.map((_, i) => frame('B', String(i).repeat(65_535)))
+    for (let round = 0; round < 3; round++) {
+      for (let at = 0; at < packets[0]!.length; at += 9_000) {
+        for (const [i, { decoder, got }] of decoders.entries())
+          decoder.push(packets[i]!.subarray(at, at + 9_000), collector(got))
+      }
+    }
+    for (const [i, { got }] of decoders.entries())
+      expect(got).toEqual([0, 1, 2].map(() => ['B', String(i).repeat(65_535)]))
   })
 
   it('hands on a packet that lies in one chunk without a copy', () => {

@@ -218,7 +218,7 @@ describe('a valid configuration', () => {
       listen: [{ address: 'inet:10025@127.0.0.1', mode: 0o660, group: null }],
       budget: { command: null, end: null },
       limits: DEFAULT_LIMITS,
-      spool: { memory: 262_144 },
+      spool: { memory: 262_144, shared: 67_108_864 },
       mta: null,
       dns: DEFAULT_DNS,
       log: { level: 'info', format: 'auto' },

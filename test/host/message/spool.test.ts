@@ -35,14 +35,18 @@ async function bytes(body: Body): Promise<Buffer> {
   for await (const piece of body.chunks()) {
     expect(piece.length).toBeGreaterThan(0)
     expect(piece.length).toBeLessThanOrEqual(65_535)
-    pieces.push(piece)
+    pieces.push(Buffer.from(piece))
   }
   return Buffer.concat(pieces)
 }
 
 describe('a body', () => {
-  test('of any pieces reads back the same, in memory or in a file, any number of times', async () => {
-    const spool = createSpool({ directory, memory: 10_000, limit: MIB })
+  test.each([
+    ['a file', 0],
+    ['a file and shared memory', 65_535],
+    ['shared memory', MIB],
+  ])('of any pieces reads back the same, in memory or in %s, any number of times', async (_, shared) => {
+    const spool = createSpool({ directory, shared, memory: 10_000, limit: MIB })
     const pieces = fc.array(fc.uint8Array({ maxLength: 9000 }), { maxLength: 8 })
     await fc.assert(
       fc.asyncProperty(pieces, async chunks => {
@@ -60,7 +64,7 @@ describe('a body', () => {
   })
 
   test('larger than several reads is given out in full pieces of one packet', async () => {
-    const spool = createSpool({ directory, memory: 1000, limit: 4 * MIB })
+    const spool = createSpool({ directory, shared: 0, memory: 1000, limit: 4 * MIB })
     const want = Buffer.alloc(700_001, 'abcdefg')
     const body = await fill(spool.message().writer(), [want.subarray(0, 3), want.subarray(3)])
     const sizes: number[] = []
@@ -71,7 +75,7 @@ describe('a body', () => {
   })
 
   test('is a copy: the caller may use its buffer again', async () => {
-    const spool = createSpool({ directory, memory: 8, limit: 1000 })
+    const spool = createSpool({ directory, shared: 0, memory: 8, limit: 1000 })
     const store = spool.message()
     const buffer = Buffer.from('abc')
     const small = store.writer()
@@ -88,7 +92,7 @@ describe('a body', () => {
   })
 
   test('of many small writes does not cost a buffer each', async () => {
-    const spool = createSpool({ directory, limit: MIB })
+    const spool = createSpool({ directory, shared: 0, memory: 256 * 1024, limit: MIB })
     const writer = spool.message().writer()
     for (let i = 0; i < 100_000; i++) writer.write(Buffer.from('x'))
     const body = await writer.finish()
@@ -98,7 +102,7 @@ describe('a body', () => {
   })
 
   test('that grows over the limit is refused with a code, at once and ever after', async () => {
-    const spool = createSpool({ directory, memory: 10, limit: 100 })
+    const spool = createSpool({ directory, shared: 0, memory: 10, limit: 100 })
     const writer = spool.message().writer()
     await writer.write(Buffer.alloc(100))
     const refused = expect.objectContaining({ code: 'LIMIT_BODY', message: expect.stringContaining('100 bytes') })
@@ -109,7 +113,7 @@ describe('a body', () => {
   })
 
   test('in a file has no name in the folder', async () => {
-    const spool = createSpool({ directory, memory: 10, limit: MIB })
+    const spool = createSpool({ directory, shared: 0, memory: 10, limit: MIB })
     const store = spool.message()
     const body = await fill(store.writer(), [Buffer.alloc(50_000)])
     expect(readdirSync(directory)).toEqual([])
@@ -118,7 +122,7 @@ describe('a body', () => {
   })
 
   test('makes a fast sender wait once more than a mebibyte is not on disk', async () => {
-    const spool = createSpool({ directory, memory: 10, limit: 64 * MIB })
+    const spool = createSpool({ directory, shared: 0, memory: 10, limit: 64 * MIB })
     const writer = spool.message().writer()
     let waits = 0
     for (let i = 0; i < 40; i++) {
@@ -135,9 +139,66 @@ describe('a body', () => {
   })
 })
 
+describe('shared memory', () => {
+  test('keeps large bodies out of files as long as there is room', async () => {
+    const spool = createSpool({ directory, shared: MIB, memory: 1000, limit: 4 * MIB })
+    const before = openFiles()
+    const stores = [spool.message(), spool.message()]
+    const bodies = await Promise.all(stores.map((store, i) => fill(store.writer(), [Buffer.alloc(300_000, 65 + i)])))
+    expect(openFiles()).toBe(before)
+    for (const [i, body] of bodies.entries()) {
+      expect(body.memory).toBeNull()
+      expect((await bytes(body)).equals(Buffer.alloc(300_000, 65 + i))).toBe(true)
+    }
+    await spool.close()
+  })
+
+  test('that is used up sends a body to a file, and what it had taken goes to others', async () => {
+    const spool = createSpool({ directory, shared: 5 * 65_535, memory: 1000, limit: 4 * MIB })
+    const before = openFiles()
+    const large = await fill(spool.message().writer(), [Buffer.alloc(2 * MIB, 'L')])
+    expect(openFiles()).toBe(before + 1)
+    const other = await fill(spool.message().writer(), [Buffer.alloc(300_000, 'o')])
+    expect(openFiles()).toBe(before + 1)
+    expect((await bytes(large)).equals(Buffer.alloc(2 * MIB, 'L'))).toBe(true)
+    expect((await bytes(other)).equals(Buffer.alloc(300_000, 'o'))).toBe(true)
+    await spool.close()
+  })
+
+  test('of a message that is over serves the next one, and who still reads gets an error and no other bytes', async () => {
+    const spool = createSpool({ directory, shared: 5 * 65_535, memory: 1000, limit: 4 * MIB })
+    const before = openFiles()
+    for (let i = 0; i < 20; i++) {
+      const store = spool.message()
+      const body = await fill(store.writer(), [Buffer.alloc(300_000, i)])
+      const pieces = (body.chunks() as Iterable<Buffer>)[Symbol.iterator]()
+      expect(pieces.next().value).toEqual(Buffer.alloc(65_535, i))
+      store.dispose()
+      expect(() => pieces.next()).toThrow(expect.objectContaining({ code: 'SPOOL_GONE' }))
+      await expect(bytes(body)).rejects.toMatchObject({ code: 'SPOOL_GONE' })
+    }
+    expect(openFiles()).toBe(before)
+    await spool.close()
+  })
+
+  test('comes back from a body that is given up, refused or replaced', async () => {
+    const spool = createSpool({ directory, shared: 5 * 65_535, memory: 1000, limit: 320_000 })
+    const before = openFiles()
+    const store = spool.message()
+    for (let i = 0; i < 10; i++) {
+      const writer = store.writer()
+      await writer.write(Buffer.alloc(300_000))
+      if (i % 2 === 0) writer.discard()
+      else expect(() => writer.write(Buffer.alloc(300_000))).toThrow(expect.objectContaining({ code: 'LIMIT_BODY' }))
+    }
+    expect(openFiles()).toBe(before)
+    await spool.close()
+  })
+})
+
 describe('disposing of a message', () => {
   test('closes the files of all its bodies, finished or not', async () => {
-    const spool = createSpool({ directory, memory: 10, limit: MIB })
+    const spool = createSpool({ directory, shared: 0, memory: 10, limit: MIB })
     const before = openFiles()
     const store = spool.message()
     await fill(store.writer(), [Buffer.alloc(50_000)])
@@ -149,7 +210,7 @@ describe('disposing of a message', () => {
   })
 
   test('while a body is read gives the reader a coded error and no other bytes', async () => {
-    const spool = createSpool({ directory, memory: 10, limit: 4 * MIB })
+    const spool = createSpool({ directory, shared: 0, memory: 10, limit: 4 * MIB })
     const store = spool.message()
     const body = await fill(store.writer(), [Buffer.alloc(2_000_000, 'a')])
     const read = (async () => {
@@ -166,7 +227,7 @@ describe('disposing of a message', () => {
   })
 
   test('while a read is under way gives that error and not a bad descriptor', async () => {
-    const spool = createSpool({ directory, memory: 10, limit: 4 * MIB })
+    const spool = createSpool({ directory, shared: 0, memory: 10, limit: 4 * MIB })
     const store = spool.message()
     const body = await fill(store.writer(), [Buffer.alloc(2_000_000, 'a')])
     const readers = Array.from({ length: 8 }, () => bytes(body))
@@ -178,7 +239,7 @@ describe('disposing of a message', () => {
   })
 
   test('leaves other messages alone', async () => {
-    const spool = createSpool({ directory, memory: 10, limit: MIB })
+    const spool = createSpool({ directory, shared: 0, memory: 10, limit: MIB })
     const [one, other] = [spool.message(), spool.message()]
     const body = await fill(other.writer(), [Buffer.alloc(50_000, 'b')])
     one.dispose()
@@ -187,7 +248,7 @@ describe('disposing of a message', () => {
   })
 
   test('refuses its writers and new ones afterwards', () => {
-    const spool = createSpool({ directory, limit: MIB })
+    const spool = createSpool({ directory, shared: 0, memory: 256 * 1024, limit: MIB })
     const store = spool.message()
     const writer = store.writer()
     store.dispose()
@@ -197,7 +258,7 @@ describe('disposing of a message', () => {
   })
 
   test('after one body was discarded does no harm', async () => {
-    const spool = createSpool({ directory, memory: 10, limit: MIB })
+    const spool = createSpool({ directory, shared: 0, memory: 10, limit: MIB })
     const store = spool.message()
     const writer = store.writer()
     await writer.write(Buffer.alloc(500))
@@ -212,7 +273,7 @@ describe('disposing of a message', () => {
 describe('a disk that fails', () => {
   test('shows as a coded error to who writes and to who finishes', async () => {
     const folder = join(directory, 'gone')
-    const spool = createSpool({ directory: folder, memory: 10, limit: 64 * MIB })
+    const spool = createSpool({ directory: folder, shared: 0, memory: 10, limit: 64 * MIB })
     rmSync(folder, { recursive: true })
     const writer = spool.message().writer()
     const failed = { code: 'SPOOL_FAILED', message: expect.stringContaining(folder) }
@@ -223,7 +284,7 @@ describe('a disk that fails', () => {
 
   test('that fails behind a small write shows at the next step', async () => {
     const folder = join(directory, 'gone')
-    const spool = createSpool({ directory: folder, memory: 10, limit: MIB })
+    const spool = createSpool({ directory: folder, shared: 0, memory: 10, limit: MIB })
     rmSync(folder, { recursive: true })
     const writer = spool.message().writer()
     expect(writer.write(Buffer.alloc(100))).toBeUndefined()
@@ -234,13 +295,13 @@ describe('a disk that fails', () => {
 
 describe('the spool folder', () => {
   const refuses = (path: string, why: RegExp): void =>
-    expect(() => createSpool({ directory: path, limit: 1 })).toThrow(
+    expect(() => createSpool({ directory: path, shared: 0, memory: 1, limit: 1 })).toThrow(
       expect.objectContaining({ code: 'SPOOL_FOLDER', message: expect.stringMatching(why) }),
     )
 
   test('is made for us alone', () => {
     const path = join(directory, 'a', 'b')
-    createSpool({ directory: path, limit: 1 })
+    createSpool({ directory: path, shared: 0, memory: 1, limit: 1 })
     expect(statSync(path).mode & 0o777).toBe(0o700)
   })
 
@@ -264,7 +325,7 @@ describe('the spool folder', () => {
     const other = join(directory, 'notes')
     writeFileSync(leftover, '')
     writeFileSync(other, '')
-    createSpool({ directory, limit: 1 })
+    createSpool({ directory, shared: 0, memory: 1, limit: 1 })
     expect(existsSync(leftover)).toBe(false)
     expect(existsSync(other)).toBe(true)
   })

@@ -43,7 +43,7 @@ export function rig(filters: readonly ChainFilter[], options: RigOptions = {}): 
   const clock = new HandClock()
   const events: HostEvent[] = []
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
-  const spool = createSpool({ directory: join(directory, 'spool'), limit: limits.body })
+  const spool = createSpool({ directory: join(directory, 'spool'), memory: 256 * 1024, shared: 0, limit: limits.body })
   onTestFinished(async () => {
     await spool.close()
     rmSync(directory, { recursive: true, force: true })

@@ -5,7 +5,13 @@ import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { Complaints } from '../../../../src/bridge/mta/complaints.ts'
 import { Connection, DEFAULT_DEADLINES } from '../../../../src/bridge/mta/connection.ts'
-import { decodeReply, defaultMaxFrame, FrameDecoder, replyLetter } from '../../../../src/bridge/wire/index.ts'
+import {
+  decodeReply,
+  defaultMaxFrame,
+  FrameDecoder,
+  replyLetter,
+  SpareBuffers,
+} from '../../../../src/bridge/wire/index.ts'
 import { HandClock } from '../../../host/support/clock.ts'
 import { LogLines } from './mta.ts'
 import { RecordingSource } from './recorder.ts'
@@ -40,6 +46,7 @@ export async function hear(pieces: readonly Buffer[], source: RecordingSource = 
     complaints: new Complaints(log, clock),
     deadlines: DEFAULT_DEADLINES,
     mta: null,
+    spares: new SpareBuffers(),
     maxFrame: defaultMaxFrame,
   })
   for (const piece of pieces) {
