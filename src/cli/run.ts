@@ -66,7 +66,7 @@ async function run(options: RunOptions): Promise<ExitCode> {
     clock: systemClock,
     log,
     services: { dns, metrics: new MetricsRegistry() },
-    observe: logEvents(log, systemClock),
+    observe: logEvents(log, systemClock, () => log.writes('debug')),
     load: async () => {
       const { configuration } = loaded ?? (await source.load())
       loaded = null

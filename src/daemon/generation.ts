@@ -10,7 +10,7 @@ import type { ChainFilter } from '../host/chain/member.ts'
 import type { Configuration } from '../host/config/validate.ts'
 import { hostError } from '../host/errors.ts'
 import { createSpool, type Spool } from '../host/message/spool.ts'
-import { needsOf } from '../host/needs.ts'
+import { ChainNeeds } from '../host/needs.ts'
 import type { Observer } from '../host/observe/event.ts'
 import type { Logger } from '../host/observe/logger.ts'
 import type { Services } from '../host/plugin/services.ts'
@@ -83,6 +83,7 @@ export class Generation {
   readonly configuration: Configuration
   readonly filters: readonly ChainFilter[]
   readonly #around: Surroundings
+  readonly #needs: ChainNeeds
   readonly #spool: Spool
   readonly #sessions = new Set<Session>()
   readonly #closed = Promise.withResolvers<void>()
@@ -116,6 +117,7 @@ export class Generation {
     this.#progress = progress
     this.configuration = configuration
     this.filters = filters
+    this.#needs = new ChainNeeds(filters, configuration.settings.authentication.removeForged)
     this.#spool = spool
     this.#around = around
   }
@@ -148,7 +150,7 @@ export class Generation {
     this.#sessions.add(session)
     return {
       session,
-      needs: needsOf(this.filters, this.configuration.settings.authentication.removeForged),
+      needs: this.#needs.current(),
       progress: this.#progress,
     }
   }

@@ -2,7 +2,7 @@
  * What a whole chain wants of the MTA: the union of what its filters want.
  *
  * A filter that nobody has met yet may want anything. A filter in observe mode sees its events, but answers and
- * edits nothing that counts. Made anew for each connection, because filters learn.
+ * edits nothing that counts. Asked for at each connection, because filters learn; the same object as long as none did.
  */
 import { contributes } from './authentication/authentication.ts'
 import type { ChainFilter } from './chain/member.ts'
@@ -13,6 +13,27 @@ import { ALL_INTERESTS } from './mta.ts'
 
 /** Header, end of headers and body are never answered: a filter's verdict on them comes with the end of the message. */
 const ANSWERED: readonly Interest[] = ['connect', 'helo', 'mail', 'rcpt', 'data', 'unknown']
+
+/** The union for one list of filters, made again only when one of them wants something else than before. */
+export class ChainNeeds {
+  readonly #filters: readonly ChainFilter[]
+  readonly #removeForged: boolean
+  #known: readonly (Needs | null)[] = []
+  #union: Needs | null = null
+
+  constructor(filters: readonly ChainFilter[], removeForged = false) {
+    this.#filters = filters
+    this.#removeForged = removeForged
+  }
+
+  current(): Needs {
+    if (this.#union === null || this.#filters.some(({ filter }, i) => filter.needs() !== this.#known[i])) {
+      this.#known = this.#filters.map(({ filter }) => filter.needs())
+      this.#union = needsOf(this.#filters, this.#removeForged)
+    }
+    return this.#union
+  }
+}
 
 /** `removeForged`: header fields may have to go although no filter wants to see them. */
 export function needsOf(filters: readonly ChainFilter[], removeForged = false): Needs {

@@ -337,9 +337,13 @@ export class Session {
 
   #contextFor(member: Member): FilterContext {
     const session = this
+    let log: Logger | null = null
     return {
       sessionId: this.id,
-      log: this.#options.log.child({ filter: member.name, session: this.id }),
+      get log() {
+        log ??= session.#options.log.child({ filter: member.name, session: session.id })
+        return log
+      },
       results: this.#results,
       authentication: this.#authentication.contributor(member.name, !member.observed),
       get asked() {

@@ -74,12 +74,8 @@ function transportOf(socket: net.Socket): Transport {
     resume: () => void socket.resume(),
     end(bytes) {
       // A peer that does not read would keep the last bytes, and with them the socket, for ever.
-      if (socket.writableLength > 0) {
-        socket.destroy()
-        return
-      }
-      socket.write(bytes)
-      socket.destroySoon()
+      if (socket.writableLength === 0) socket.write(bytes)
+      socket.destroy()
     },
     destroy: () => void socket.destroy(),
   }

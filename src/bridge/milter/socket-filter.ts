@@ -61,9 +61,11 @@ export class SocketFilter implements Filter, Milter {
   readonly editLimit: number
   readonly #options: SocketFilterOptions
   readonly #offer: Negotiation
+  readonly #offerPacket: Buffer
   readonly #readBuffer: Buffer = Buffer.allocUnsafeSlow(READ_BUFFER)
   readonly #closing = new AbortController()
   readonly #writers: PacketWriter[] = []
+  #answer: Negotiation | null = null
   #terms: Terms | null = null
   #needs: Needs | null = null
 
@@ -74,6 +76,7 @@ export class SocketFilter implements Filter, Milter {
     this.editLimit = options.limits.edits
     this.#options = options
     this.#offer = offerToMilter(options.version, allActions, allProtocol)
+    this.#offerPacket = encodeCommand({ kind: 'negotiate', ...this.#offer })
   }
 
   needs(): Needs | null {
@@ -177,13 +180,13 @@ export class SocketFilter implements Filter, Milter {
 
   async #negotiate(channel: Channel): Promise<Terms> {
     try {
-      await channel.send(encodeCommand({ kind: 'negotiate', ...this.#offer }))
+      await channel.send(this.#offerPacket)
       const reply = await channel.receive()
       channel.quiet()
       if (reply.kind !== 'negotiate') {
         throw new Error(`it answered the offer with ${replyName(replyLetter(reply.kind))}`)
       }
-      return this.#learned(new Terms(acceptAnswer(this.#offer, reply)))
+      return this.#agreed(reply)
     } catch (error) {
       throw this.#noAgreement(error as Error & { readonly code?: string }, channel)
     }
@@ -207,12 +210,21 @@ export class SocketFilter implements Filter, Milter {
     return hostError('MILTER_NEGOTIATION', this.name, what)
   }
 
-  /** The same object for the same agreement: a milter is met thousands of times. */
-  #learned(terms: Terms): Terms {
-    if (this.#terms?.key === terms.key) return this.#terms
+  /** The same object for the same answer: a milter is met thousands of times. */
+  #agreed(answer: Negotiation): Terms {
+    if (this.#terms !== null && this.#answer !== null && sameNegotiation(this.#answer, answer)) return this.#terms
+    const terms = new Terms(acceptAnswer(this.#offer, answer))
+    this.#answer = answer
     this.#terms = terms
     this.#needs = terms.needs(this.choice.further)
     this.#options.log.debug({ agreed: terms.text, notes: terms.notes }, 'external milter negotiated')
     return terms
   }
 }
+
+const sameNegotiation = (one: Negotiation, other: Negotiation): boolean =>
+  one.version === other.version &&
+  one.actions === other.actions &&
+  one.protocol === other.protocol &&
+  one.symbols.length === other.symbols.length &&
+  one.symbols.every(({ stage, names }, i) => other.symbols[i]!.stage === stage && other.symbols[i]!.names === names)

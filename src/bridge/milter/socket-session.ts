@@ -249,8 +249,8 @@ export class SocketSession implements FilterSession {
 
   /** One signal serves many calls, and to listen to it costs more than most of what a call does. */
   #heed(signal: AbortSignal): void {
-    if (signal.aborted) return this.#givenUp(signal)
-    if (this.#heeded === signal) return
+    if (signal.aborted) this.#givenUp(signal)
+    if (signal.aborted || this.#heeded === signal) return
     this.#heeded = signal
     const onAbort = (): void => {
       if (this.#heeded === signal && this.#running !== null) this.#givenUp(signal)

@@ -121,12 +121,6 @@ export class Terms {
     }
   }
 
-  /** The same for two agreements that say the same. */
-  get key(): string {
-    const lists = [...this.#agreement.symbols].map(([stage, names]) => `${stage} ${names.join(' ')}`)
-    return [this.version, this.actions, this.protocol, ...lists].join()
-  }
-
   /** For people. */
   get text(): string {
     const lists = MACRO_STAGES.flatMap(stage => {

@@ -9,7 +9,7 @@ import type { MtaKind } from '../../host/mta.ts'
 import { tempfailWith, type Verdict } from '../../host/verdict.ts'
 import type { Negotiation } from '../wire/index.ts'
 import { MacroIntake } from './macro-intake.ts'
-import { covers, NO_NEEDS, negotiate, type Terms } from './negotiate.ts'
+import { covers, type Negotiator, NO_NEEDS, type Terms } from './negotiate.ts'
 import { type Identity, recogniseOffer, recogniseVersion } from './recognise.ts'
 import type { HostSession, SessionSource } from './source.ts'
 
@@ -33,13 +33,13 @@ export class Attachment {
   #between = false
 
   /** Throws WireError if the MTA's offer cannot be answered; no session is left open then. */
-  constructor(source: SessionSource, offer: Negotiation, override: MtaKind | null) {
-    negotiate(offer, NO_NEEDS)
+  constructor(source: SessionSource, offer: Negotiation, override: MtaKind | null, negotiator: Negotiator) {
+    negotiator.agree(offer, NO_NEEDS)
     const opened = source.open()
     this.#source = source
     this.#override = override
     this.#identity = recogniseOffer(offer)
-    this.terms = negotiate(offer, opened?.needs ?? NO_NEEDS)
+    this.terms = negotiator.agree(offer, opened?.needs ?? NO_NEEDS)
     this.progress = opened?.progress ?? 10_000
     this.#begin(opened?.session ?? null)
   }

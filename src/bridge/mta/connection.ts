@@ -13,6 +13,7 @@ import type { Clock } from '../../host/time/clock.ts'
 import { FrameDecoder, type SpareBuffers, WireError } from '../wire/index.ts'
 import type { Complaints } from './complaints.ts'
 import { Conversation, type Line } from './conversation.ts'
+import type { Negotiator } from './negotiate.ts'
 import type { SessionSource } from './source.ts'
 
 /** Milliseconds. */
@@ -36,6 +37,7 @@ export interface ConnectionOptions {
   /** Greatest length of a packet. */
   readonly maxFrame: number
   readonly spares: SpareBuffers
+  readonly negotiator: Negotiator
 }
 
 /** Bytes that may wait behind a command that is running before the socket is no longer read. */
@@ -63,12 +65,12 @@ export class Connection implements Line {
   #waitingToWrite: (() => void)[] = []
 
   constructor(socket: Socket, options: ConnectionOptions) {
-    const { source, clock, mta, maxFrame, spares, deadlines } = options
+    const { source, clock, mta, maxFrame, spares, negotiator, deadlines } = options
     this.#socket = socket
     this.#options = options
     this.#peer = socket.remoteAddress === undefined ? 'unix' : `${socket.remoteAddress} ${socket.remotePort}`
     this.#decoder = new FrameDecoder({ maxFrame, spares })
-    this.#conversation = new Conversation({ source, clock, mta, line: this })
+    this.#conversation = new Conversation({ source, clock, mta, negotiator, line: this })
     this.#heard = clock.monotonic()
     this.#cancelSilence = clock.after(deadlines.handshake, this.#silent)
     socket.on('data', this.#read)
@@ -92,7 +94,9 @@ export class Connection implements Line {
 
   end(): void {
     this.#finish(DROPPED)
-    this.#socket.destroySoon()
+    // A half-close first would only cost another system call.
+    if (this.#socket.writableLength === 0) this.#socket.destroy()
+    else this.#socket.destroySoon()
   }
 
   drop(error: HostError): void {

@@ -27,6 +27,7 @@ import { answerTo, isRefusal, PROGRESS } from './answer.ts'
 import { Attachment } from './attachment.ts'
 import { type Outlet, writeBatch } from './batch.ts'
 import { levelClient, levelPath } from './level.ts'
+import type { Negotiator } from './negotiate.ts'
 import { CommandOrder, type OrderedCommand } from './order.ts'
 import { refusedBefore } from './refused.ts'
 import type { HostSession, SessionSource } from './source.ts'
@@ -45,6 +46,7 @@ export interface ConversationOptions {
   readonly source: SessionSource
   readonly clock: Clock
   readonly line: Line
+  readonly negotiator: Negotiator
   /** Set when the postmaster says which MTA it is. */
   readonly mta: MtaKind | null
 }
@@ -131,7 +133,7 @@ export class Conversation {
       if (letter !== commandByte.OPTNEG) throw hostError('MTA_JUNK', `${commandName(letter)} came first`)
       const offer = decodeCommand(letter, payload)
       if (offer.kind !== 'negotiate') return
-      const attached = new Attachment(this.#options.source, offer, this.#options.mta)
+      const attached = new Attachment(this.#options.source, offer, this.#options.mta, this.#options.negotiator)
       this.#attached = attached
       this.#order = new CommandOrder(attached.terms.unsent)
       this.#line.write(encodeReply({ kind: 'negotiate', ...attached.terms.answer }))

@@ -14,6 +14,7 @@ import { defaultMaxFrame, parseSocketAddress, type SocketAddress, SpareBuffers }
 import { Complaints } from './complaints.ts'
 import { Connection, type ConnectionOptions, DEFAULT_DEADLINES, type Deadlines } from './connection.ts'
 import { listenError } from './listen-error.ts'
+import { Negotiator } from './negotiate.ts'
 import type { SessionSource } from './source.ts'
 import { clearPlace, place, temporaryName } from './unix-socket.ts'
 
@@ -120,6 +121,7 @@ function acceptInto(
     mta,
     maxFrame,
     spares: new SpareBuffers(),
+    negotiator: new Negotiator(),
     complaints,
     deadlines: { ...DEFAULT_DEADLINES, ...options.deadlines },
   }

@@ -95,6 +95,27 @@ export function negotiate(offer: Negotiation, needs: Needs): Terms {
   }
 }
 
+/** Remembers what was agreed: an MTA makes the same offer at every connection. */
+export class Negotiator {
+  readonly #agreed: { readonly offer: Negotiation; readonly needs: Needs; readonly terms: Terms }[] = []
+
+  /** As `negotiate`. */
+  agree(offer: Negotiation, needs: Needs): Terms {
+    const known = this.#agreed.find(each => each.needs === needs && sameOffer(each.offer, offer))
+    if (known !== undefined) return known.terms
+    const terms = negotiate(offer, needs)
+    if (this.#agreed.length >= REMEMBERED) this.#agreed.shift()
+    this.#agreed.push({ offer, needs, terms })
+    return terms
+  }
+}
+
+const REMEMBERED = 8
+
+/** Lists of macros are for milters to ask with; in an offer they say nothing. */
+const sameOffer = (one: Negotiation, other: Negotiation): boolean =>
+  one.version === other.version && one.actions === other.actions && one.protocol === other.protocol
+
 /** Whether a session with these needs can work on a connection that was negotiated for another. */
 export const covers = (terms: Terms, needs: Needs): boolean =>
   [...wantedEvents(needs)].every(event => terms.asked.has(event)) &&

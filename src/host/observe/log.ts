@@ -14,14 +14,17 @@ import type { Logger } from './logger.ts'
 
 /** Recipients named in a summary line; the rest are counted. */
 const NAMED = 5
+const DETAILS: ReadonlySet<HostEvent['type']> = new Set(['session-opened', 'session-closed', 'filter-answered'])
 
-export function logEvents(log: Logger, clock: Clock): Observer {
+/** `detailed`: whether lines of level debug are written at all; to make them up costs more than to write the others. */
+export function logEvents(log: Logger, clock: Clock, detailed: () => boolean): Observer {
   const junk = new JunkFilter(clock)
   const seldom = (kind: string, fields: object, message: string): void => {
     const unsaid = junk.admit(kind)
     if (unsaid !== null) log.warn(unsaid === 0 ? fields : { ...fields, unsaid }, message)
   }
   return event => {
+    if (DETAILS.has(event.type) && !detailed()) return
     const { session } = event
     const where = event.message === null ? { session } : { session, message: event.message }
     switch (event.type) {

@@ -24,6 +24,8 @@ export interface LogOutput {
 const SEVERITY: Readonly<Record<string, number>> = { debug: 7, info: 6, warn: 4, error: 3, fatal: 2 }
 
 export interface LevelledLogger extends Logger {
+  /** Lines of this level are written. */
+  writes(level: LogLevel): boolean
   /** Takes effect at once, also for loggers made from this one before. */
   setLevel(level: LogLevel): void
 }
@@ -50,6 +52,7 @@ export function createLog(output: LogOutput): LevelledLogger {
   })
   return {
     ...wrap(root),
+    writes: level => threshold >= SEVERITY[level]!,
     setLevel: level => {
       threshold = SEVERITY[level]!
     },

@@ -86,7 +86,9 @@ export class PluginSession implements FilterSession {
     this.#around = {
       plugin: parts.name,
       sessionId: context.sessionId,
-      log: context.log,
+      get log() {
+        return context.log
+      },
       get client() {
         return session.#client
       },

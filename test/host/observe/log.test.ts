@@ -12,7 +12,7 @@ const at = { session: 's1', message: 's1.1' }
 function linesOf(events: readonly HostEvent[], level: LogLevel = 'info'): string[] {
   const lines: string[] = []
   const log = createLog({ clock, level, format: 'journald', write: line => void lines.push(line.trimEnd()) })
-  const observe = logEvents(log, clock)
+  const observe = logEvents(log, clock, () => log.writes('debug'))
   for (const event of events) observe(event)
   return lines
 }

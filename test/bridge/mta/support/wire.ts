@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { Complaints } from '../../../../src/bridge/mta/complaints.ts'
 import { Connection, DEFAULT_DEADLINES } from '../../../../src/bridge/mta/connection.ts'
+import { Negotiator } from '../../../../src/bridge/mta/negotiate.ts'
 import {
   decodeReply,
   defaultMaxFrame,
@@ -47,6 +48,7 @@ export async function hear(pieces: readonly Buffer[], source: RecordingSource = 
     deadlines: DEFAULT_DEADLINES,
     mta: null,
     spares: new SpareBuffers(),
+    negotiator: new Negotiator(),
     maxFrame: defaultMaxFrame,
   })
   for (const piece of pieces) {
