@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 process.chdir(root)
 rmSync('dist', { recursive: true, force: true })
 
-const { dependencies, peerDependencies = {} } = JSON.parse(readFileSync('package.json', 'utf8'))
+const { dependencies, peerDependencies } = JSON.parse(readFileSync('package.json', 'utf8'))
 await build({
   entryPoints: ['index', 'lookups', 'plugin', 'testing', 'cli/main', 'defaults/config'].map(name => `src/${name}.ts`),
   outbase: 'src',

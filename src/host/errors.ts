@@ -75,6 +75,8 @@ const table = {
 
   // Look-ups
   LOOKUP_OPTIONS: (lookup: string, problems: string): string => `look-up ${lookup}: ${problems}`,
+  LOOKUP_DRIVER: (lookup: string, name: string): string =>
+    `look-up ${lookup} needs the package ${name}, which is not installed: npm install ${name}`,
   LOOKUP_FILE: (path: string, what: string): string => `the look-up file ${path} cannot be used: ${what}`,
   LOOKUP_FAILED: (lookup: string, what: string): string => `look-up ${lookup} failed: ${what}`,
   LOOKUP_TIMEOUT: (lookup: string, seconds: number): string =>

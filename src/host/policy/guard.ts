@@ -221,9 +221,7 @@ export class GuardedLookup<T> implements Lookup<T> {
 
   #coded(thrown: unknown): HostError {
     if (thrown instanceof HostError) return thrown
-    // Several addresses were tried (a name with IPv4 and IPv6): Node puts no words into the error of them all.
-    const cause: unknown = thrown instanceof AggregateError && thrown.message === '' ? thrown.errors[0] : thrown
-    return hostError('LOOKUP_FAILED', this.name, describeThrown(cause))
+    return hostError('LOOKUP_FAILED', this.name, wordsOf(thrown))
   }
 
   #found(key: string, value: T | null, from: Found<T>['from'], age: number): Found<T> {
@@ -238,6 +236,16 @@ export class GuardedLookup<T> implements Lookup<T> {
 /** One line of valid text, not too long. Databases refuse some of the rest (PostgreSQL: U+0000), and no source can have it as a key. */
 const isAskable = (key: string): boolean =>
   key !== '' && key.length <= LONGEST_KEY && !/[\0-\x1f\x7f]/.test(key) && key.isWellFormed()
+
+/** A backend's own words. Where it is the code that is wrong, as in a function of the configuration, also the line. */
+function wordsOf(thrown: unknown): string {
+  // Several addresses were tried (a name with IPv4 and IPv6): Node puts no words into the error of them all.
+  if (thrown instanceof AggregateError && thrown.message === '') return wordsOf(thrown.errors[0])
+  const isPlain = thrown instanceof Error && typeof thrown.message === 'string' && thrown.message !== ''
+  return isPlain && !/^(?:Type|Reference|Range|Syntax)Error$/.test(thrown.name)
+    ? thrown.message
+    : describeThrown(thrown)
+}
 
 /** The answer, or the reason of the caller's signal when that comes first. */
 async function waitFor<R>(answer: Promise<R>, signal: AbortSignal): Promise<R> {
