@@ -7,7 +7,7 @@ const config: ViteUserConfig = defineConfig({
   resolve: {
     alias: [
       { find: /^milterhost$/, replacement: at('./src/index.ts') },
-      { find: /^milterhost\/(lookups|plugin|testing)$/, replacement: at('./src/$1.ts') },
+      { find: /^milterhost\/(conditions|lookups|plugin|testing)$/, replacement: at('./src/$1.ts') },
     ],
   },
   test: {

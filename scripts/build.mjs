@@ -10,7 +10,9 @@ rmSync('dist', { recursive: true, force: true })
 
 const { dependencies, peerDependencies } = JSON.parse(readFileSync('package.json', 'utf8'))
 await build({
-  entryPoints: ['index', 'lookups', 'plugin', 'testing', 'cli/main', 'defaults/config'].map(name => `src/${name}.ts`),
+  entryPoints: ['index', 'conditions', 'lookups', 'plugin', 'testing', 'cli/main', 'defaults/config'].map(
+    name => `src/${name}.ts`,
+  ),
   outbase: 'src',
   outdir: 'dist',
   chunkNames: 'chunks/[name]-[hash]',
@@ -23,6 +25,7 @@ await build({
   // The package's own name means these same modules, not a copy from node_modules.
   alias: {
     milterhost: './src/index.ts',
+    'milterhost/conditions': './src/conditions.ts',
     'milterhost/lookups': './src/lookups.ts',
     'milterhost/plugin': './src/plugin.ts',
     'milterhost/testing': './src/testing.ts',

@@ -5,6 +5,7 @@
  * keep the generation they began with. A bad new configuration leaves the old one serving. Everything hangs from
  * the object made here; there is no state in modules. `cli/run.ts` makes one a process, tests as many as they like.
  */
+import { availableParallelism, loadavg } from 'node:os'
 import type { OpenedSession, PostfixFacts } from './bridge/mta/index.ts'
 import type { SocketAddress } from './bridge/wire/index.ts'
 import { Generation, type Surroundings } from './daemon/generation.ts'
@@ -13,6 +14,7 @@ import { DEFAULT_HOLDS, DEFAULT_LIMITS } from './host/config/settings.ts'
 import type { Configuration } from './host/config/validate.ts'
 import { described } from './host/errors.ts'
 import type { AbortReason } from './host/filter.ts'
+import type { Load } from './host/policy/facts.ts'
 import { Holds, holdLimits } from './host/time/holds.ts'
 
 export interface DaemonOptions extends Surroundings {
@@ -108,7 +110,7 @@ class RunningDaemon implements Daemon {
     const configuration = await this.#options.load()
     if (this.#refusing) return
     const postfix = (await this.#options.postfix?.()) ?? null
-    const next = await Generation.create(configuration, this.#options, postfix)
+    const next = await Generation.create(configuration, { ...this.#options, busy: () => this.#load(postfix) }, postfix)
     if (this.#refusing) return next.retire()
     const before = this.#current
     this.#current = next
@@ -129,6 +131,15 @@ class RunningDaemon implements Daemon {
     if (this.#refusing) return this.#listeners.drain(0)
     this.#options.onConfigured?.(configuration)
     for (const { filter } of next.filters) void filter.learn?.(this.#ending.signal)
+  }
+
+  #load(postfix: PostfixFacts | null): Load {
+    const [minute = 0] = loadavg()
+    return {
+      sessions: this.sessions,
+      limit: postfix?.processes ?? null,
+      perProcessor: minute / availableParallelism(),
+    }
   }
 
   #open(): OpenedSession | null {

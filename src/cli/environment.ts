@@ -24,14 +24,14 @@ export function surroundings({ dns }: Settings): Surroundings {
 
 /** Each enabled entry's filter, or the error that kept it from being made: the others are made all the same. */
 export async function tryFilters(
-  { entries, settings }: Configuration,
+  { entries, settings, policy }: Configuration,
   around: Surroundings,
 ): Promise<Map<string, ChainFilter | Error>> {
   const made = new Map<string, ChainFilter | Error>()
   for (const configured of entries) {
     if (!configured.policy.enabled) continue
     try {
-      const [filter] = await createFilters({ entries: [configured], settings }, around)
+      const [filter] = await createFilters({ entries: [configured], settings, policy }, around)
       made.set(configured.policy.name, filter!)
     } catch (error) {
       made.set(configured.policy.name, error as Error)

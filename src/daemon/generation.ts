@@ -15,6 +15,8 @@ import type { Observer } from '../host/observe/event.ts'
 import type { Logger } from '../host/observe/logger.ts'
 import type { Services } from '../host/plugin/services.ts'
 import { SharedServices } from '../host/plugin/shared.ts'
+import type { Load } from '../host/policy/facts.ts'
+import { Gates } from '../host/policy/gates.ts'
 import { Session } from '../host/session.ts'
 import type { Clock } from '../host/time/clock.ts'
 import type { HoldKeeper } from '../host/time/holds.ts'
@@ -25,14 +27,17 @@ export interface Surroundings {
   readonly log: Logger
   readonly services: Services
   readonly observe: Observer
+  /** How busy this host is, for conditions. */
+  readonly busy?: () => Load
 }
 
 /** Makes the filters of all enabled entries. When one cannot be made, those made before are closed and the error names it. */
 export async function createFilters(
-  { entries, settings }: Configuration,
+  { entries, settings, policy: central }: Configuration,
   around: Surroundings,
 ): Promise<ChainFilter[]> {
   const filters: ChainFilter[] = []
+  const gates = new Gates(around, central ?? null)
   const shared = new SharedServices()
   for (const { entry, policy } of entries) {
     if (!policy.enabled) continue
@@ -40,9 +45,11 @@ export async function createFilters(
       const { clock, services } = around
       const log = around.log.child({ filter: policy.name })
       const { limits } = settings
-      filters.push({ policy, filter: await entry.create({ policy, clock, log, services, shared, limits }) })
+      const gate = await gates.gateOf(policy)
+      filters.push({ policy, gate, filter: await entry.create({ policy, clock, log, services, shared, limits }) })
     } catch (error) {
       await closeFilters(filters, around)
+      await gates.close()
       throw hostError('FILTER_NOT_CREATED', policy.name, error instanceof Error ? error.message : String(error))
     }
   }
@@ -58,9 +65,10 @@ export async function closeFilters(
   { clock, log }: Pick<Surroundings, 'clock' | 'log'>,
 ): Promise<void> {
   await Promise.all(
-    filters.map(async ({ filter }) => {
+    filters.map(async ({ filter, gate }) => {
       try {
         await within(CLOSE_LIMIT, clock, () => filter.close())
+        await gate?.close()
       } catch (error) {
         log.error({ filter: filter.name, error }, 'filter did not close cleanly')
       }

@@ -18,6 +18,8 @@ const table = {
     `filter ${filter} was refused a hold of ${seconds} s at ${stage}: ${most} s is the most an answer may take there`,
   HOLD_IMPATIENT: (filter: string, seconds: number, stage: string, most: number, unknown: boolean): string =>
     `filter ${filter} was refused a hold of ${seconds} s at ${stage}: this MTA waits ${most} s for the whole chain and takes no sign of life before the end of the message; give it more in Sendmail, T=R:${Math.ceil(seconds) + 20}s in INPUT_MAIL_FILTER, and set budget.command to '${Math.ceil(seconds) + 10}s'${unknown ? "; if it is Postfix, say so with mta: 'postfix'" : ''}`,
+  CONDITION_FAILED: (filter: string, what: string): string =>
+    `whether filter ${filter} takes part cannot be decided: ${what}`,
   INTERRUPTED: (filter: string, stage: string, why: string): string =>
     `filter ${filter} was interrupted at ${stage}: ${why}`,
 

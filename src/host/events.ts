@@ -51,6 +51,8 @@ export interface RcptEvent extends EventBase {
   readonly recipient: Path
   /** Set when the MTA had already refused this recipient (RCPT_REJ): told for information, the answer is not used. */
   readonly refused: { readonly code: ByteString; readonly text: ByteString } | null
+  /** What `users` or the central policy say for this recipient and this filter, where they say more than yes. */
+  readonly options?: Readonly<Record<string, unknown>> | null
 }
 
 export interface DataEvent extends EventBase {

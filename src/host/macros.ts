@@ -16,6 +16,8 @@ export interface Macros {
   get(name: string): ByteString | undefined
   /** What was told at one stage. */
   at(stage: MacroStage): ReadonlyMap<string, ByteString>
+  /** What the configuration sets for this filter at a stage (`setMacro`): told whether the filter asked for it or not. */
+  forced?(stage: MacroStage): ReadonlyMap<string, ByteString> | undefined
 }
 
 const NONE: ReadonlyMap<string, ByteString> = new Map()

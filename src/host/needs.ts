@@ -42,12 +42,24 @@ export function needsOf(filters: readonly ChainFilter[], removeForged = false): 
   const edits = new Set<EditKind>()
   const macros = new Map<MacroStage, string[]>()
   let refusedRecipients = false
-  for (const { filter, policy } of filters) {
+  const join = (stage: MacroStage, names: readonly string[]): void =>
+    void macros.set(stage, [...new Set([...(macros.get(stage) ?? []), ...names])])
+  for (const { filter, policy, gate } of filters) {
     const needs = filter.needs()
     for (const event of needs?.events ?? ALL_INTERESTS) events.add(event)
     refusedRecipients ||= needs?.refusedRecipients ?? true
     for (const [stage, names] of needs?.macros ?? []) {
-      macros.set(stage, [...new Set([...(macros.get(stage) ?? []), ...names])])
+      join(stage, names)
+    }
+    if (gate !== null && gate !== undefined) {
+      const more = gate.needs()
+      for (const event of more.events) events.add(event)
+      for (const [stage, names] of more.macros) join(stage, names)
+      // Conditions of an observed filter look, and change nothing.
+      if (policy.mode !== 'observe') {
+        for (const answer of more.answers) answers.add(answer)
+        for (const edit of more.edits) edits.add(edit)
+      }
     }
     if (policy.mode === 'observe') continue
     for (const answer of needs?.answers ?? ANSWERED) answers.add(answer)

@@ -96,6 +96,8 @@ export class Session {
       budget: options.settings.budget,
       editLimit: options.settings.limits.edits,
       report: this.#report(),
+      macros: this.macros,
+      results: this.#results,
       mta: () => this.#mta.kind,
     })
   }
@@ -405,6 +407,8 @@ export class Session {
           observed: member.observed,
         })
       },
+      undecided: (member, condition, detail, used) =>
+        observe({ type: 'condition-failed', ...where(), filter: member.name, condition, detail, used }),
       refused: (member, stage, detail) =>
         observe({ type: 'answer-refused', ...where(), filter: member.name, stage, detail }),
     }

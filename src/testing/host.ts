@@ -14,6 +14,8 @@ import type { Logger } from '../host/observe/logger.ts'
 import { type CounterSnapshot, MetricsRegistry } from '../host/plugin/metrics.ts'
 import type { Dns } from '../host/plugin/services.ts'
 import { type ServiceKey, SharedServices } from '../host/plugin/shared.ts'
+import type { Load } from '../host/policy/facts.ts'
+import { Gates } from '../host/policy/gates.ts'
 import { Session } from '../host/session.ts'
 import type { Clock } from '../host/time/clock.ts'
 import { Holds, holdLimits } from '../host/time/holds.ts'
@@ -29,6 +31,8 @@ export interface TestOptions {
   readonly clock?: Clock
   /** @default a `fakeDns()` that knows no name */
   readonly dns?: Dns
+  /** How busy the host seems to conditions. @default not at all */
+  readonly load?: Partial<Load>
   /** Whose macros, limits and edits. @default 'postfix' */
   readonly mta?: Exclude<MtaKind, 'unknown'>
   /**
@@ -75,10 +79,11 @@ export class TestHost {
 
   /** @internal Made by `testPlugin` and `testConfig`. */
   static async start(config: Config, options: TestOptions): Promise<TestHost> {
-    const { settings, entries } = validateConfig(config, 'the configuration under test')
+    const { settings, entries, policy: central } = validateConfig(config, 'the configuration under test')
     const full = {
       clock: options.clock ?? fakeClock(),
       dns: options.dns ?? fakeDns(),
+      load: options.load ?? {},
       mta: options.mta ?? settings.mta ?? ('postfix' as const),
     }
     const logs: LogLine[] = []
@@ -88,12 +93,17 @@ export class TestHost {
     const shared = new SharedServices()
     options.provide?.((key, value) => void shared.provide(key, value, 'the test'))
     const filters: ChainFilter[] = []
+    const gates = new Gates(
+      { clock: full.clock, log, services, busy: () => ({ ...IDLE, ...full.load }) },
+      central ?? null,
+    )
     for (const { entry, policy } of entries) {
       if (!policy.enabled) continue
       try {
         const environment = { policy, clock: full.clock, log: log.child({ filter: policy.name }), services, shared }
-        filters.push({ policy, filter: await entry.create(environment) })
+        filters.push({ policy, gate: await gates.gateOf(policy), filter: await entry.create(environment) })
       } catch (error) {
+        await gates.close()
         for (const { filter } of filters) await filter.close()
         throw error
       }
@@ -184,13 +194,18 @@ export class TestHost {
 
   /** Closes the filters: runs what plugins registered with `host.onClose`. */
   async close(): Promise<void> {
-    for (const { filter } of this.#filters) await filter.close()
+    for (const { filter, gate } of this.#filters) {
+      await filter.close()
+      await gate?.close()
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
 }
+
+const IDLE: Load = { sessions: 0, limit: null, perProcessor: 0 }
 
 const goesOn = ({ kind }: { readonly kind: string }): boolean => kind !== 'reject' && kind !== 'tempfail'
 

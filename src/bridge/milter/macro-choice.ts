@@ -51,6 +51,7 @@ export class MacroChoice {
       if (!chosen.has('i') && stage !== 'connect' && stage !== 'helo') add('i')
     }
     for (const name of this.further.get(stage) ?? []) add(name)
+    for (const [name, value] of macros.forced?.(stage) ?? []) chosen.set(name, value)
     for (const [name, value] of this.#fixed.get(stage) ?? []) chosen.set(name, value)
     return [...chosen]
   }

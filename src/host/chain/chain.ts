@@ -20,14 +20,19 @@ import type {
   UnknownEvent,
 } from '../events.ts'
 import type { AbortReason, FilterSession, MaybePromise, MessageAnswer, Outcome } from '../filter.ts'
+import type { Macros } from '../macros.ts'
 import { applyEdits } from '../message/apply.ts'
 import type { Edit } from '../message/edit.ts'
 import type { MessageSnapshot } from '../message/snapshot.ts'
 import type { MtaKind } from '../mta.ts'
+import { recipientOf } from '../policy/facts.ts'
+import { Participation } from '../policy/participation.ts'
+import type { ResultStore } from '../results.ts'
 import type { Clock } from '../time/clock.ts'
 import { CONTINUE, tempfailWith, type Verdict } from '../verdict.ts'
 import { type Deadline, deadlineFor } from './budget.ts'
 import { Failure } from './failure.ts'
+import { Joining } from './joining.ts'
 import type { Member } from './member.ts'
 
 /** What the chain says, and the filter that decided it; `null` when none objected. */
@@ -47,6 +52,8 @@ export interface ChainReport {
   answered(member: Member, stage: Stage, verdict: Verdict, edits: readonly Edit[], milliseconds: number): void
   failed(member: Member, stage: Stage, failure: Failure, milliseconds: number): void
   refused(member: Member, stage: Stage, detail: string): void
+  /** A condition failed; `used` is the answer the configuration gives for that case, if it does. */
+  undecided(member: Member, condition: string, detail: string, used: boolean | null): void
 }
 
 export interface ChainOptions {
@@ -55,6 +62,9 @@ export interface ChainOptions {
   readonly budget: BudgetSettings
   readonly editLimit: number
   readonly report: ChainReport
+  /** What conditions look at. */
+  readonly macros: Macros
+  readonly results: ResultStore
   mta(): MtaKind
 }
 
@@ -69,25 +79,33 @@ export class Chain {
   #interruption: Verdict | null = null
   #quarantine: string | null = null
   readonly #reachedEnd = new Set<Member>()
+  /** `null` when every filter is for all mail. */
+  readonly #joining: Joining | null
 
   constructor(options: ChainOptions) {
     this.#options = options
     this.#members = options.members
+    this.#joining = this.#members.some(({ gate }) => gate !== null) ? this.#choosing() : null
   }
 
   /** Somebody still wants the content of this message. */
   get wantsContent(): boolean {
-    if (this.#quarantine !== null) return true
-    return this.#members.some(member => this.#hasRecipients(member) || isNegative(member.failure))
+    if (this.#quarantine !== null || this.#joining?.drops === true) return true
+    return this.#members.some(
+      member =>
+        this.#hasRecipients(member) || (member.part?.open.length ?? 0) > 0 || isNegative(this.#failureOf(member)),
+    )
   }
 
   connect(event: ConnectEvent): Promise<Decision> {
     this.#connect = event
+    this.#joining?.connect(event)
     return this.#greet('connect')
   }
 
   helo(event: HeloEvent): Promise<Decision> {
     this.#helo = event
+    this.#joining?.helo(event.name)
     for (const member of this.#members) member.forgetHelo()
     return this.#greet('helo')
   }
@@ -96,15 +114,24 @@ export class Chain {
     const deadline = this.#deadline('mail')
     this.#quarantine = null
     this.#reachedEnd.clear()
+    this.#joining?.mail(event)
     for (const member of this.#members) member.beginMessage()
     for (const member of this.#members) {
       const failure = this.#standingFailure(member)
       if (failure !== null) return failure
       if (member.isOff || member.failure !== null) continue
+      if (member.part !== null) {
+        const admitted = await this.#joining!.admits(member, 'mail', deadline)
+        const refusal = typeof admitted === 'boolean' ? this.#standingFailure(member) : admitted
+        if (refusal !== null) return refusal
+        if (!admitted) continue
+        if (member.refusal !== null) return { verdict: member.refusal, by: member.name }
+      }
+      const told = member.part?.shown(event) ?? event
       const decision =
         (await this.#introduce(member, deadline, 'mail')) ??
         (member.inMessage
-          ? await this.#ask(member, 'mail', deadline, (session, signal) => session.mail(event, signal))
+          ? await this.#ask(member, 'mail', deadline, (session, signal) => session.mail(told, signal))
           : null)
       if (decision !== null) return decision
     }
@@ -114,25 +141,34 @@ export class Chain {
   async rcpt(event: RcptEvent): Promise<Decision> {
     if (event.refused !== null) return this.#tellRefusedRecipient(event)
     const deadline = this.#deadline('rcpt')
+    const recipient = this.#joining === null ? null : recipientOf(event.recipient)
+    for (const member of this.#members) member.beginRecipient()
     for (const member of this.#members) {
       const decision =
-        this.#standingFailure(member) ??
-        (member.inMessage
-          ? await this.#ask(member, 'rcpt', deadline, (session, signal) => session.rcpt(event, signal))
-          : null)
+        member.part === null
+          ? (this.#standingFailure(member) ??
+            (member.inMessage
+              ? await this.#ask(member, 'rcpt', deadline, (session, signal) => session.rcpt(event, signal))
+              : null))
+          : await this.#joining!.rcpt(member, recipient!, event, deadline)
       if (decision !== null) return decision
     }
+    for (const member of this.#members) if (member.takeOffer()) member.recipients++
+    if (recipient !== null) this.#joining!.accept(recipient, event)
     return NO_OBJECTION
   }
 
   async data(event: DataEvent): Promise<Decision> {
     const deadline = this.#deadline('data')
+    this.#joining?.data(event)
     for (const member of this.#members) {
       const decision =
-        this.#standingFailure(member) ??
-        (this.#hasRecipients(member)
-          ? await this.#ask(member, 'data', deadline, (session, signal) => session.data(event, signal))
-          : null)
+        member.part === null
+          ? (this.#standingFailure(member) ??
+            (this.#hasRecipients(member)
+              ? await this.#ask(member, 'data', deadline, (session, signal) => session.data(event, signal))
+              : null))
+          : await this.#dataOf(member, deadline)
       if (decision !== null) return decision
     }
     return NO_OBJECTION
@@ -143,28 +179,40 @@ export class Chain {
     let message = snapshot
     const decided = (decision: Decision): MessageDecision => ({ ...decision, message, quarantine: this.#quarantine })
     for (const member of this.#members) {
-      const failure = this.#standingFailure(member)
+      if (this.#joining !== null) message = this.#joining.withoutDropped(message)
+      if (member.part !== null) {
+        this.#joining!.content(message)
+        const refusal = await this.#joining!.catchUp(member, 'message', deadline)
+        if (refusal !== null) return decided(refusal)
+      }
+      const failure = this.#concernedFailure(member)
       if (failure !== null) return decided(failure)
       if (!this.#hasRecipients(member)) continue
+      const shown = this.#joining?.shownTo(member, message) ?? message
+      const told = member.part?.shown(event) ?? event
       let edits: readonly Edit[] = []
       const decision = await this.#ask(
         member,
         'message',
         deadline,
         async (session, signal) => {
-          const answer = await session.message({ ...event, message }, signal)
+          const answer = await session.message({ ...told, message: shown }, signal)
           edits = this.#checkEdits(member, answer)
           return answer.verdict
         },
         () => edits,
       )
-      if (decision !== null) return decided(decision)
-      if (member.failure !== null) continue
+      const objection = this.#concerning(member, decision)
+      if (objection !== null) return decided(objection)
+      if (decision !== null || member.failure !== null) continue
       if (member.observed || edits.length === 0) continue
       const applied = applyEdits(message, edits, member.filter.headerRules)
       message = applied.message
-      this.#quarantine = applied.quarantine ?? this.#quarantine
+      if (applied.quarantine !== null) this.#hold(member, applied.quarantine)
     }
+    const nobody = this.#joining?.nobodyLeft() ?? null
+    if (nobody !== null) return decided(nobody)
+    if (this.#joining !== null) message = this.#joining.withoutDropped(message)
     return decided(NO_OBJECTION)
   }
 
@@ -191,6 +239,7 @@ export class Chain {
         ? tempfailWith(451, '4.3.2', 'Service shutting down - try again later')
         : tempfailWith(451, '4.7.1', 'Service unavailable - try again later')
     this.#running?.interrupt(reason)
+    this.#joining?.interrupt(reason)
   }
 
   close(): void {
@@ -201,6 +250,11 @@ export class Chain {
     const deadline = this.#deadline(stage)
     for (const member of this.#members) {
       if (member.isOff || member.failure !== null) continue
+      if (member.part !== null) {
+        const admitted = await this.#joining!.admits(member, stage, deadline)
+        if (typeof admitted !== 'boolean') return admitted
+        if (!admitted) continue
+      }
       const decision = await this.#introduce(member, deadline, stage)
       if (decision !== null) return decision
     }
@@ -213,8 +267,8 @@ export class Chain {
     for (const { stage, invoke } of member.untold(this.#connect, this.#helo)) {
       const decision = await this.#ask(member, stage, deadline, invoke)
       if (decision !== null) return decision
-      // At connect and helo a failure waits for MAIL; joining at MAIL it is told now.
-      if (member.failure !== null) return at === 'mail' ? this.#standingFailure(member) : null
+      // At connect and helo a failure waits for MAIL; of a filter that joins later it is told now.
+      if (member.failure !== null) return at === 'connect' || at === 'helo' ? null : this.#standingFailure(member)
       if (member.isOff) return null
     }
     return null
@@ -268,7 +322,9 @@ export class Chain {
     member.finish(stage, verdict)
     if (stage === 'message') this.#reachedEnd.add(member)
     const refused = verdict.kind === 'reject' || verdict.kind === 'tempfail'
-    if (stage === 'rcpt' && !refused) member.recipients++
+    member.heard(stage, verdict)
+    if (stage === 'rcpt' && !refused) member.offered = true
+    if (refused && (stage === 'connect' || stage === 'helo') && !member.observed) member.refusal = verdict
     if (member.observed || verdict.kind === 'continue' || verdict.kind === 'accept') return null
     if (refused) return { verdict, by: member.name }
     if (stage === 'connect' || stage === 'helo' || stage === 'unknown') {
@@ -276,8 +332,66 @@ export class Chain {
       return null
     }
     if (verdict.kind === 'discard') return { verdict, by: member.name }
-    this.#quarantine = verdict.reason
+    this.#hold(member, verdict.reason)
     return null
+  }
+
+  /** Quarantine of the whole message, unless it is for some recipients only and they are dropped instead. */
+  #hold(member: Member, reason: string): void {
+    if (member.part === null || !this.#joining!.dropsInstead(member)) this.#quarantine = reason
+  }
+
+  /** DATA for a filter with a condition: it may join only now. */
+  async #dataOf(member: Member, deadline: Deadline): Promise<Decision | null> {
+    const joining = this.#joining!
+    const refusal = (await joining.catchUp(member, 'data', deadline)) ?? this.#concernedFailure(member)
+    if (refusal !== null || !this.#hasRecipients(member) || member.part!.open.length > 0) return refusal
+    return this.#concerning(member, await joining.tellData(member, deadline))
+  }
+
+  /** What a member's decision about the whole message comes to when it is not there for all of its recipients. */
+  #concerning(member: Member, decision: Decision | null): Decision | null {
+    if (decision === null || member.part === null) return decision
+    return this.#joining!.concerning(member, decision, this.#joining!.concernedBy(member))
+  }
+
+  /** An earlier failure of a member, where it matters to a recipient. */
+  #concernedFailure(member: Member): Decision | null {
+    return this.#failureOf(member) === null ? null : this.#concerning(member, this.#standingFailure(member))
+  }
+
+  #failureOf(member: Member): Verdict | null {
+    const matters = member.part === null || this.#joining!.concernedBy(member).length > 0
+    return matters ? member.failure : null
+  }
+
+  #choosing(): Joining {
+    const { clock, report, macros, results } = this.#options
+    const joining = new Joining(
+      {
+        members: this.#members,
+        ask: (member, { stage, deadline, invoke }) => this.#ask(member, stage, deadline, invoke),
+        introduce: (member, deadline, at) => this.#introduce(member, deadline, at),
+        standing: member => this.#standingFailure(member),
+        failed: (member, stage, failure, whole) => {
+          report.failed(member, stage, failure, 0)
+          if (whole) member.fail()
+        },
+        interruption: () => this.#interruption,
+        quarantine: reason => {
+          this.#quarantine = reason
+        },
+      },
+      macros,
+      results,
+    )
+    for (const member of this.#members) {
+      if (member.gate === null) continue
+      member.part = new Participation(member.gate, joining.known, clock, (condition, detail, used) =>
+        report.undecided(member, condition, detail, used),
+      )
+    }
+    return joining
   }
 
   /** What an earlier failure of this member means now. */

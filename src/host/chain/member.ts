@@ -17,6 +17,9 @@ import type {
   Outcome,
 } from '../filter.ts'
 import type { OnFailure } from '../observe/event.ts'
+import type { Objection } from '../policy/facts.ts'
+import type { Gate } from '../policy/gate.ts'
+import type { Participation } from '../policy/participation.ts'
 import type { Clock } from '../time/clock.ts'
 import { CONTINUE, isFinal, type Verdict } from '../verdict.ts'
 import type { Deadline } from './budget.ts'
@@ -27,13 +30,15 @@ import { type Failure, failureVerdict } from './failure.ts'
 export interface ChainFilter {
   readonly filter: Filter
   readonly policy: EntryPolicy
+  /** Says for which mail it is; none: for all. */
+  readonly gate?: Gate | null
 }
 
 /**
- * `idle` between messages, `in` the message, `done` with it by its own verdict, `failed` in it, or `off` for the rest of the
+ * `idle` between messages, `waiting` for its condition, `in` the message, `done` with it by its own verdict, `failed` in it, or `off` for the rest of the
  * connection (it accepted at connect or helo).
  */
-type Standing = 'idle' | 'in' | 'done' | 'failed' | 'off'
+type Standing = 'idle' | 'waiting' | 'in' | 'done' | 'failed' | 'off'
 
 export interface Ask<T> {
   readonly stage: Stage
@@ -44,6 +49,11 @@ export interface Ask<T> {
 export class Member {
   readonly filter: Filter
   readonly policy: EntryPolicy
+  readonly gate: Gate | null
+  /** `null` for a filter that is for all mail. */
+  part: Participation | null = null
+  /** What it refused the whole connection with, when it joined after the MTA could have been told so. */
+  refusal: Verdict | null = null
   readonly #clock: Clock
   readonly #open: (member: Member) => FilterContext
   #session: FilterSession | null = null
@@ -55,16 +65,25 @@ export class Member {
   /** It failed or was interrupted: a late answer must find nobody, so it is closed once it has heard how the message ended. */
   #spoiled = false
   #standing: Standing = 'idle'
+  readonly #said: Record<'connection' | 'message' | 'recipient' | 'recipients', Objection | null> = {
+    connection: null,
+    message: null,
+    recipient: null,
+    recipients: null,
+  }
   /** The verdict of a failure that the MTA has not been told yet, or that holds for the rest of the message. */
   #failure: Verdict | null = null
   /** Recipients this filter did not refuse: fewer than the chain's only in observe mode. */
   recipients = 0
+  /** It was told of the recipient that is being asked, and did not refuse it. */
+  offered = false
   /** Milliseconds spent on this message. */
   spent = 0
 
   constructor(entry: ChainFilter, clock: Clock, open: (member: Member) => FilterContext) {
     this.filter = entry.filter
     this.policy = entry.policy
+    this.gate = entry.gate ?? null
     this.#clock = clock
     this.#open = open
   }
@@ -84,6 +103,11 @@ export class Member {
   /** Takes part in the current message and has to be asked. */
   get inMessage(): boolean {
     return this.#standing === 'in'
+  }
+
+  /** Takes no part in the current message as long as its condition is not decided. */
+  get isWaiting(): boolean {
+    return this.#standing === 'waiting'
   }
 
   /** Takes no more part in this connection. */
@@ -149,11 +173,13 @@ export class Member {
   *untold(connect: ConnectEvent | null, helo: HeloEvent | null): Generator<Omit<Ask<Verdict>, 'deadline'>> {
     if (!this.#toldConnect && connect !== null) {
       this.#toldConnect = true
-      yield { stage: 'connect', invoke: (session, signal) => session.connect(connect, signal) }
+      const event = this.part?.shown(connect) ?? connect
+      yield { stage: 'connect', invoke: (session, signal) => session.connect(event, signal) }
     }
     if (!this.#toldHelo && helo !== null) {
       this.#toldHelo = true
-      yield { stage: 'helo', invoke: (session, signal) => session.helo(helo, signal) }
+      const event = this.part?.shown(helo) ?? helo
+      yield { stage: 'helo', invoke: (session, signal) => session.helo(event, signal) }
     }
   }
 
@@ -165,7 +191,46 @@ export class Member {
   beginMessage(): void {
     this.spent = 0
     this.recipients = 0
-    if (this.#standing === 'idle') this.#standing = 'in'
+    this.offered = false
+    this.#said.message = null
+    this.#said.recipient = null
+    this.#said.recipients = null
+    if (this.#standing === 'idle') this.#standing = this.gate === null ? 'in' : 'waiting'
+  }
+
+  /** Its condition holds. */
+  join(): void {
+    if (this.#standing === 'waiting') this.#standing = 'in'
+  }
+
+  /** Whether it has taken the recipient that was asked; asks once. */
+  takeOffer(): boolean {
+    const offered = this.offered
+    this.offered = false
+    return offered
+  }
+
+  /** The next recipient is asked. */
+  beginRecipient(): void {
+    this.offered = false
+    this.#said.recipient = null
+  }
+
+  /** Its worst word so far; at RCPT that of the recipient in question, else that of any recipient too. */
+  said(atRecipient: boolean): Objection | null {
+    const { connection, message, recipient, recipients } = this.#said
+    return worst(connection, worst(message, atRecipient ? recipient : recipients))
+  }
+
+  /** Remembers what it says, in observe mode too, for the conditions of filters after it. */
+  heard(stage: Stage, { kind }: Verdict): void {
+    if (kind === 'continue' || kind === 'accept') return
+    const said = this.#said
+    if (stage === 'connect' || stage === 'helo') said.connection = worst(said.connection, kind)
+    else if (stage === 'rcpt') {
+      said.recipient = kind
+      said.recipients = worst(said.recipients, kind)
+    } else if (stage !== 'unknown') said.message = worst(said.message, kind)
   }
 
   /** The filter's own verdict ended its part: in the connection when it came at connect or helo, else in the message. */
@@ -221,3 +286,8 @@ export class Member {
     if (this.#controller.signal.aborted) this.#controller = new AbortController()
   }
 }
+
+const WORSE: readonly (Objection | null)[] = [null, 'quarantine', 'tempfail', 'reject', 'discard']
+
+const worst = (one: Objection | null, other: Objection | null): Objection | null =>
+  WORSE.indexOf(one) >= WORSE.indexOf(other) ? one : other

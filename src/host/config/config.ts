@@ -4,6 +4,7 @@
  * `defineConfig` only lends its types; everything is validated when the file is loaded (`validate.ts`), so that a file that
  * exports a plain object meets the same checks.
  */
+import type { CentralPolicyInput } from '../policy/users.ts'
 import type { Duration, FilterEntry, Size } from './entry.ts'
 
 /** A socket to listen on. */
@@ -97,6 +98,13 @@ export interface Config {
     /** Time that one message may spend in look-ups of one filter. @default '20s' */
     readonly messageTime?: Duration
   }
+  /**
+   * Which filters are on and off for which recipients, for all filters in one place: by address or domain, a function of the recipient, or a look-up of
+   * `milterhost/lookups`. Asked for the address, the address without extension, the domain, those above it, `*`; the first that there is
+   * counts. A filter of which nothing is said is on.
+   * @example { 'example.org': { greylist: false }, 'boss@example.org': 'spf=off' }
+   */
+  readonly policy?: CentralPolicyInput
   readonly log?: {
     /** @default 'info' */
     readonly level?: 'debug' | 'info' | 'warn' | 'error'

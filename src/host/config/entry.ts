@@ -10,6 +10,9 @@ import type { OnFailure } from '../observe/event.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { Services } from '../plugin/services.ts'
 import type { SharedServices } from '../plugin/shared.ts'
+import type { ConditionLike } from '../policy/condition.ts'
+import type { MixedMode, RecipientMode, Selection } from '../policy/gate.ts'
+import type { Users } from '../policy/users.ts'
 import type { Clock } from '../time/clock.ts'
 
 /** A length of time: `'30s'`, `'5m'`, `'1h'`, or a number of seconds. Never milliseconds. */
@@ -43,6 +46,29 @@ export interface EntryOptions {
   }
   /** `false`: checked, listed, never run. @default true */
   readonly enabled?: boolean
+  /**
+   * For which mail: a condition of `milterhost/conditions`, or a function of the facts. The filter is not contacted before it is decided. One that
+   * cannot be decided is a failure of this filter. @default all mail
+   */
+  readonly when?: ConditionLike
+  /**
+   * For which users: a list of addresses and domains, a function of the recipient, or a look-up of `milterhost/lookups` from recipient to yes, no or
+   * options. @default all
+   */
+  readonly users?: Users
+  /**
+   * When recipients of one message differ in wanting the filter: `any`: it takes part for those who do; `all`: only if every one does;
+   * `split`: those who differ from the first are told 451, so that the client sends them apart.
+   * @default 'any'
+   */
+  readonly recipients?: RecipientMode
+  /**
+   * What a refusal, discarding or quarantine of the whole message by a filter that only some of its recipients want means: `apply`: it holds
+   * for all; `drop-recipients`: those recipients are taken off without a word to the sender, the others get the mail; `quarantine`: the whole
+   * message is quarantined. A temporary failure always is for all.
+   * @default 'apply'
+   */
+  readonly mixed?: MixedMode
 }
 
 /** `EntryOptions` with every default filled in; times in milliseconds. */
@@ -52,6 +78,8 @@ export interface EntryPolicy {
   readonly mode: 'enforce' | 'observe'
   readonly timeouts: { readonly connect: number; readonly command: number; readonly end: number }
   readonly enabled: boolean
+  /** Only where the entry says for which mail it is. */
+  readonly selection?: Selection
 }
 
 /** What an entry is given to make its filter. */

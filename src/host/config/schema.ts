@@ -6,6 +6,9 @@
  */
 import { z } from 'zod'
 import type { OnFailure } from '../observe/event.ts'
+import { asCondition, type Condition, macroRules } from '../policy/condition.ts'
+import type { MixedMode, RecipientMode } from '../policy/gate.ts'
+import { type CentralPolicy, checkPolicy, checkUsers, type Users } from '../policy/users.ts'
 import { parseDuration } from './duration.ts'
 import { shown } from './problem.ts'
 import {
@@ -117,6 +120,7 @@ export interface ParsedConfig {
   mta?: 'postfix' | 'sendmail' | undefined
   dns?: Given<DnsSettings> | undefined
   log?: Given<Settings['log']> | undefined
+  policy?: CentralPolicy | undefined
 }
 
 export interface ParsedListen {
@@ -131,6 +135,10 @@ export interface ParsedEntryOptions {
   mode?: 'enforce' | 'observe' | undefined
   timeouts?: Given<{ connect: number; command: number; end: number }> | undefined
   enabled?: boolean | undefined
+  when?: Condition | undefined
+  users?: Users | undefined
+  recipients?: RecipientMode | undefined
+  mixed?: MixedMode | undefined
 }
 
 export const DEFAULT_LISTEN: string = 'inet:10025@127.0.0.1'
@@ -199,6 +207,7 @@ const config = z.strictObject({
   mta: z.enum(['postfix', 'sendmail']).optional(),
   dns: dns.optional(),
   log: log.optional(),
+  policy: read(checkPolicy).optional(),
 })
 
 /** Everything but the entries and `listen`, which `validate.ts` looks at one by one. */
@@ -213,6 +222,14 @@ const entry = z.strictObject({
     .strictObject({ connect: duration.optional(), command: duration.optional(), end: duration.optional() })
     .optional(),
   enabled: z.boolean().optional(),
+  when: read(value => {
+    const when = asCondition(value)
+    macroRules(when)
+    return when
+  }).optional(),
+  users: read(checkUsers).optional(),
+  recipients: z.enum(['any', 'all', 'split']).optional(),
+  mixed: z.enum(['apply', 'drop-recipients', 'quarantine']).optional(),
 })
 
 /** The second half of every entry. */

@@ -5,6 +5,9 @@
  * check in. Called by the daemon at start and reload, by the commands, and by the test helper.
  */
 import { HostError, hostError } from '../errors.ts'
+import { isLookupEntry } from '../policy/lookup.ts'
+import type { Switches } from '../policy/switches.ts'
+import type { CentralPolicy } from '../policy/users.ts'
 import { type EntryPolicy, type FilterEntry, isFilterEntry } from './entry.ts'
 import { pathText, problemsOf, shown, suggestion } from './problem.ts'
 import {
@@ -35,6 +38,8 @@ export interface Configuration {
   readonly settings: Settings
   /** In the order of the chain; disabled ones are among them. */
   readonly entries: readonly ConfiguredEntry[]
+  /** Filters on and off by recipient. */
+  readonly policy?: CentralPolicy | undefined
 }
 
 export class ConfigError extends HostError {
@@ -60,6 +65,7 @@ export function validateConfig(raw: unknown, file: string, checkAddress: Address
   const given = raw as Record<string, unknown>
   const listen = validateListen(given.listen, problems, checkAddress)
   const entries = Array.isArray(given.filters) ? validateEntries(given.filters, problems) : []
+  if (parsed.success) problems.push(...strangersIn(parsed.data.policy, entries))
   if (!parsed.success || problems.length > 0) throw new ConfigError(file, problems)
   const { budget, limits, authentication, holds, spool, mta, dns, log } = parsed.data
   const settings: Settings = {
@@ -77,7 +83,21 @@ export function validateConfig(raw: unknown, file: string, checkAddress: Address
     dns: dnsOf(dns),
     log: { level: log?.level ?? 'info', format: log?.format ?? 'auto' },
   }
-  return { settings, entries }
+  return { settings, entries, policy: parsed.data.policy }
+}
+
+/** A central policy in the configuration itself must name filters that there are. */
+function strangersIn(policy: unknown, entries: readonly ConfiguredEntry[]): string[] {
+  if (typeof policy !== 'object' || policy === null || isLookupEntry(policy)) return []
+  const known = entries.map(entry => entry.policy.name)
+  return Object.entries(policy as Readonly<Record<string, Switches>>).flatMap(([key, switches]) =>
+    Object.keys(switches)
+      .filter(filter => !known.includes(filter))
+      .map(
+        filter =>
+          `policy: ${shown(key)} names no filter of this configuration with ${shown(filter)}${suggestion(filter, known)}`,
+      ),
+  )
 }
 
 function validateListen(raw: unknown, problems: string[], checkAddress: AddressCheck): ListenAddress[] {
@@ -154,7 +174,8 @@ function validateEntry(entry: FilterEntry, at: string, problems: string[]): Conf
     problems.push(`${prefix}name must be letters, digits, ".", "_", "-", "/" or "@", at most 64 of them`)
     return null
   }
-  const { timeouts, onFailure, mode, enabled } = parsed.data
+  const { timeouts, onFailure, mode, enabled, when, users, recipients, mixed } = parsed.data
+  const chosen = when !== undefined || users !== undefined || recipients !== undefined || mixed !== undefined
   const policy: EntryPolicy = {
     name,
     onFailure: onFailure ?? 'tempfail',
@@ -165,6 +186,9 @@ function validateEntry(entry: FilterEntry, at: string, problems: string[]): Conf
       end: timeouts?.end ?? DEFAULT_TIMEOUTS.end,
     },
     enabled: enabled ?? true,
+    ...(chosen && {
+      selection: { when: when ?? null, users: users ?? null, recipients: recipients ?? 'any', mixed: mixed ?? 'apply' },
+    }),
   }
   return { entry, policy }
 }

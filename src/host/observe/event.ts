@@ -51,6 +51,15 @@ export type HostEvent =
       readonly stage: Stage
       readonly detail: string
     } & Where)
+  /** A condition of this filter threw or took too long. */
+  | ({
+      readonly type: 'condition-failed'
+      readonly filter: string
+      readonly condition: string
+      readonly detail: string
+      /** The answer that its `onError` gives; `null`: none, the filter's `onFailure` holds. */
+      readonly used: boolean | null
+    } & Where)
   | ({ readonly type: 'limit-reached'; readonly code: string; readonly detail: string } & Where)
   | ({
       readonly type: 'message-settled'

@@ -47,6 +47,11 @@ export function logEvents(log: Logger, clock: Clock, detailed: () => boolean): O
         const fields = { ...where, filter: event.filter, stage: event.stage }
         return seldom(`refused ${event.filter}`, fields, `answer of a filter dropped: ${event.detail}`)
       }
+      case 'condition-failed': {
+        const { filter, condition, detail, used } = event
+        const fields = { ...where, filter, condition, ...(used === null ? {} : { used }) }
+        return seldom(`condition ${filter} ${condition}`, fields, `a condition failed: ${detail}`)
+      }
       case 'limit-reached':
         return seldom(event.code, { ...where, code: event.code }, event.detail)
       case 'message-settled':

@@ -192,6 +192,7 @@ export class MailView extends MessageView {
 
 export class RcptView extends MessageView {
   readonly recipient: Address
+  readonly options: Readonly<Record<string, unknown>> | null
   readonly #args: readonly string[]
 
   constructor(
@@ -200,8 +201,10 @@ export class RcptView extends MessageView {
     signal: AbortSignal,
     envelope: Envelope,
     recipient: { readonly raw: string; readonly args: readonly string[] },
+    options: Readonly<Record<string, unknown>> | null,
   ) {
     super(around, 'rcpt', macros, signal, envelope)
+    this.options = options
     this.recipient = new EnvelopeAddress(recipient.raw)
     this.#args = recipient.args
   }

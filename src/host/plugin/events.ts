@@ -116,6 +116,11 @@ export interface RcptEvent<C = undefined, M = undefined> extends AskedEvent<C>, 
   readonly recipient: Address
   /** ESMTP parameters of this recipient, names in upper case. */
   readonly args: ReadonlyMap<string, string>
+  /**
+   * What `users` or the central policy of the configuration say for this recipient and this filter beside yes, e.g. a row's options; `null` if
+   * nothing. Written by the postmaster, not checked by the host.
+   */
+  readonly options: Readonly<Record<string, unknown>> | null
 }
 
 export interface DataEvent<C = undefined, M = undefined> extends AskedEvent<C>, AnyMessageEvent<C, M> {

@@ -128,10 +128,10 @@ export class PluginSession implements FilterSession {
     return this.#ask('mail', signal, () => new MailView(this.#around, macros, signal, envelope, sender.args))
   }
 
-  rcpt({ recipient, refused, macros }: RcptEvent, signal: AbortSignal): MaybePromise<Verdict> {
+  rcpt({ recipient, refused, macros, options = null }: RcptEvent, signal: AbortSignal): MaybePromise<Verdict> {
     if (refused !== null || !this.#has('rcpt')) return CONTINUE
     const envelope = this.#envelope('rcpt')
-    return this.#ask('rcpt', signal, () => new RcptView(this.#around, macros, signal, envelope, recipient))
+    return this.#ask('rcpt', signal, () => new RcptView(this.#around, macros, signal, envelope, recipient, options))
   }
 
   data({ recipients, macros }: DataEvent, signal: AbortSignal): MaybePromise<Verdict> {

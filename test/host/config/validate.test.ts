@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { any, authenticated, setMacro } from '../../../src/conditions.ts'
 import { type EntryOptions, type FilterEntry, filterEntry } from '../../../src/host/config/entry.ts'
 import { DEFAULT_DNS, DEFAULT_LIMITS } from '../../../src/host/config/settings.ts'
 import { ConfigError, validateConfig } from '../../../src/host/config/validate.ts'
@@ -39,7 +40,7 @@ const rejected: readonly (readonly [string, unknown, readonly string[]])[] = [
     'a key that resembles none',
     { webinterface: true },
     [
-      'webinterface is not an option; known here: listen, filters, budget, limits, authentication, holds, spool, mta, dns, log',
+      'webinterface is not an option; known here: listen, filters, budget, limits, authentication, holds, spool, mta, dns, log, policy',
     ],
   ],
   ['filters that are no list', { filters: entry() }, ['filters must be a list, not an object']],
@@ -124,6 +125,45 @@ const rejected: readonly (readonly [string, unknown, readonly string[]])[] = [
     'an address in place of an entry',
     { filters: ['unix:/run/x.sock'] },
     [`filters[0] is the text "unix:/run/x.sock": an external milter is socket('name', "unix:/run/x.sock")`],
+  ],
+  [
+    'a condition that is none',
+    { filters: [entry({ when: 'authenticated' })] },
+    ['filters[0] (opendkim): when must be a condition of milterhost/conditions or a function, not "authenticated"'],
+  ],
+  [
+    'a condition that was not called',
+    { filters: [entry({ when: authenticated })] },
+    ['filters[0] (opendkim): when must be a condition: call it, authenticated()'],
+  ],
+  [
+    'a macro in a place without meaning',
+    { filters: [entry({ when: any(setMacro('stress'), authenticated()) })] },
+    ['filters[0] (opendkim): when setMacro always holds: it stands alone or in all(…), never in any(…)'],
+  ],
+  [
+    'users that are one text',
+    { filters: [entry({ users: 'example.org' })] },
+    [
+      'filters[0] (opendkim): users must be a list of users, a function, or a look-up of milterhost/lookups, not "example.org"',
+    ],
+  ],
+  [
+    'a user that is none',
+    { filters: [entry({ users: [7] })] },
+    ['filters[0] (opendkim): users 7 is not an address, a domain, a regular expression or a function'],
+  ],
+  [
+    'a policy for a filter that there is not',
+    { filters: [entry()], policy: { 'example.org': { opendkm: false } } },
+    ['policy: "example.org" names no filter of this configuration with "opendkm"; did you mean "opendkim"?'],
+  ],
+  [
+    'a policy that says neither yes nor no',
+    { filters: [entry()], policy: { 'example.org': 'opendkim=of' } },
+    [
+      'policy for "example.org" must be yes or no (also on, off, true, false, 1, 0), or options as JSON, not "of" (opendkim)',
+    ],
   ],
   ['a list in the list', { filters: [[entry()]] }, ['filters[0] is a list: spread it with "..."']],
   ['a promise of an entry', { filters: [Promise.resolve(entry())] }, ['filters[0] is a promise: put await before it']],
