@@ -17,11 +17,14 @@ const MOST_NAME = 253
 export function wireName(given: string): string | null {
   const relative = given.endsWith('.') ? given.slice(0, -1) : given
   if (relative === '' || /[\0-\x1f\x7f]/.test(relative)) return null
-  const ascii = /^[\x20-\x7e]+$/.test(relative) ? relative : domainToASCII(relative)
+  const ascii = /^[\x20-\x7e]+$/.test(relative) ? relative : aLabels(relative)
   if (ascii === '' || ascii.length > MOST_NAME) return null
   if (ascii.split('.').some(label => label === '' || label.length > MOST_LABEL)) return null
   return ascii.toLowerCase()
 }
+
+/** Empty for what cannot be converted. The conversion is that of URLs, which reads `%41` and gives `:` a meaning. */
+const aLabels = (name: string): string => (/^[\w.\-\x80-\u{10ffff}]+$/u.test(name) ? domainToASCII(name) : '')
 
 /** The name under which an address has its PTR records; `null` when it is no address. */
 export function reverseName(address: string): string | null {
