@@ -1,10 +1,11 @@
 /**
- * The second engine: spf-check, unmaintained since 2019 and wrong about half of the RFC 7208 suite (`README.md`).
+ * The second engine: spf-check, unmaintained since 2019 and wrong about two in five cases of the RFC 7208 suite (`README.md`).
  *
  * Here for comparison. It asks Node's DNS by itself, so its one look-up is replaced: by the host's DNS, with a name that is not
  * there taken as "no addresses" instead of an error, and with the limit of void look-ups that it lacks. What is wrong in
  * its parser stays wrong.
  */
+/// <reference path="./package.d.ts" />
 import spfCheckPackage from 'spf-check'
 import type { Around, Engine, Evaluation, Result } from '../engine.ts'
 import { type Answer, codeOf, lookUp } from '../names.ts'
