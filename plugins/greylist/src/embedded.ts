@@ -48,7 +48,7 @@ const BATCH = 500
 const PATIENCE = 250
 
 export class EmbeddedStore implements Store {
-  readonly name = 'embedded'
+  readonly name: string = 'embedded'
   readonly #options: EmbeddedOptions
   readonly #capacity: number
   readonly #timer: ReturnType<typeof setInterval> | null

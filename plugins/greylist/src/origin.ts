@@ -6,7 +6,7 @@
  * network, and for clients without a server's name the full address, because in such a network one client must not vouch for
  * its neighbours. An SPF pass names the origin and nothing more: spammers publish SPF too. Pure; the engine calls it.
  */
-import { getDomain } from 'tldts'
+import { parse } from 'tldts'
 import { asciiDomain } from './sender.ts'
 
 /** `domain` by SPF, `name` by PTR, `network`, or the `address` alone. */
@@ -34,7 +34,7 @@ export function originOf({ address, name, unverifiedName, dynamic, spfDomain }: 
   if (spfDomain !== null) return { kind: 'domain', text: `d:${organisation(spfDomain)}` }
   const known = name ?? unverifiedName
   if (known === null || dynamic(known)) return { kind: 'address', text: `a:${network(address, 32)}` }
-  const domain = name === null ? null : getDomain(asciiDomain(name), RULES)
+  const domain = name === null ? null : registered(asciiDomain(name))
   if (domain !== null) return { kind: 'name', text: `h:${domain}` }
   return { kind: 'network', text: `n:${network(address, 24)}` }
 }
@@ -45,7 +45,13 @@ const RULES = { allowPrivateDomains: true, validateHostname: false, detectIp: tr
 /** The registered domain above a name; the name itself when it has none. */
 export function organisation(domain: string): string {
   const ascii = asciiDomain(domain)
-  return getDomain(ascii, RULES) ?? ascii
+  return registered(ascii) ?? ascii
+}
+
+function registered(name: string): string | null {
+  const { domain, isPrivate } = parse(name, RULES)
+  // Some companies list the very names of their customers' machines (`*.compute.amazonaws.com`).
+  return domain ?? (isPrivate === true ? name : null)
 }
 
 /** The network that holds an address, by the prefix for IPv4; /64 for IPv6. An address that is none stays as it is. */
