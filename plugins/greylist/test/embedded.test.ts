@@ -16,6 +16,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { EmbeddedStore } from '../src/embedded.ts'
 import { Keys } from '../src/keys.ts'
@@ -50,15 +51,11 @@ storeContract('embedded', async given => {
   return { store, again: async () => open(path, given), end: () => store.close() }
 })
 
+const CHILD = fileURLToPath(new URL('./embedded-child.ts', import.meta.url))
+
 /** A process of its own at work on the file. */
 function worker(from: number, to: number, origins: number) {
-  const child = spawn(process.execPath, [
-    join(import.meta.dirname, 'embedded-child.ts'),
-    path,
-    String(from),
-    String(to),
-    String(origins),
-  ])
+  const child = spawn(process.execPath, [CHILD, path, String(from), String(to), String(origins)])
   children.push(child)
   let said = ''
   let complaints = ''
