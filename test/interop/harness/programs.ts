@@ -11,6 +11,8 @@ export type Program =
   | 'sasl'
   | 'openssl'
   | 'opendkim'
+  | 'opendkim-tools'
+  | 'dkimpy'
   | 'pymilter'
   | 'perl-milter'
   | 'miltertest'

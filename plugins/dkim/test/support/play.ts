@@ -17,6 +17,9 @@ export const ZONE: FakeZone = {
 export const MESSAGE =
   'From: Ann <ann@example.org>\r\nTo: Bob <bob@example.net>\r\nSubject: hello\r\nDate: Tue, 24 Nov 2026 07:59:00 +0000\r\nMessage-ID: <1@example.org>\r\n\r\nText \r\n\r\n'
 
+/** Messages are texts with one character a byte. */
+const bytes = (message: string): Buffer => Buffer.from(message, 'latin1')
+
 export interface Signing {
   readonly sign?: DkimOptions['sign']
   readonly keys?: readonly ('rsa' | 'ed')[]
@@ -31,7 +34,7 @@ export async function sign(
   const path = folder({ rsa: RSA.pem, ed: ED25519.pem })
   const list = keys.map(selector => ({ domain: 'example.org', selector, file: `${path}/${selector}` }))
   await using host = await testPlugin(dkim({ sign: { keys: list, ...options } }), { clock: fakeClock(now) })
-  const { edits, outcome, trace } = await host.deliver({ client: { address: '127.0.0.1' }, message })
+  const { edits, outcome, trace } = await host.deliver({ client: { address: '127.0.0.1' }, message: bytes(message) })
   if (outcome !== 'accept') throw new Error(JSON.stringify(trace))
   const added = edits.flatMap(edit => (edit.kind === 'insertHeader' ? [`${edit.name}:${edit.value}\r\n`] : []))
   return added.toReversed().join('').replaceAll(/\r?\n/g, '\r\n') + message
@@ -47,7 +50,7 @@ export interface Verifying {
 export async function verify(message: string, given: Verifying = {}): Promise<Delivered> {
   const { options = {}, zone = ZONE, now = NOW, from = 'ann@example.org' } = given
   await using host = await testPlugin(dkim(options), { clock: fakeClock(now), dns: fakeDns(zone) })
-  return host.deliver({ from, message })
+  return host.deliver({ from, message: bytes(message) })
 }
 
 /** The results of one method, as written. */
