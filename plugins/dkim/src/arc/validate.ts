@@ -28,6 +28,10 @@ export async function validateArc(
   verifier: BoundedVerifier,
   { resolver, minKeyBits, trustedSealers, author }: ArcQuestion,
 ): Promise<ArcVerdict> {
+  // Read before mailauth validates: it takes what the newest set says apart.
+  const passedAt = new Set(
+    verifier.arc.chain ? verifier.arc.chain.filter(set => sawPass(set, author)).map(({ i }) => i) : [],
+  )
   const raw = await arc(verifier.arc, { resolver, strict: true, minBitLength: minKeyBits })
   const { result, comment } = raw.status
   const known = result === 'pass' || result === 'none' ? result : 'fail'
@@ -37,7 +41,7 @@ export async function validateArc(
     reason: known === 'fail' ? (comment ?? 'the chain is broken') : null,
     instance: typeof raw.i === 'number' ? raw.i : 0,
     sealers: sets.flatMap(set => sealerOf(set) ?? []),
-    trusted: author === null ? null : trustedSealer(sets, trustedSealers, author),
+    trusted: trustedSealer(sets, trustedSealers, passedAt),
     raw,
   }
 }
@@ -60,11 +64,15 @@ export const arcResult = ({ result, reason, sealers }: ArcVerdict, address: stri
   },
 })
 
-function trustedSealer(sets: readonly ArcSet[], trusted: readonly string[], author: string): string | null {
+function trustedSealer(
+  sets: readonly ArcSet[],
+  trusted: readonly string[],
+  passedAt: ReadonlySet<number>,
+): string | null {
   for (const set of sets) {
     const sealer = sealerOf(set)
     if (sealer === null || !trusted.some(pattern => domainMatches(sealer, pattern))) return null
-    if (sawPass(set, author)) return sealer
+    if (passedAt.has(set.i)) return sealer
   }
   return null
 }
@@ -72,14 +80,12 @@ function trustedSealer(sets: readonly ArcSet[], trusted: readonly string[], auth
 const sealerOf = (set: ArcSet): string | null => cleanDomain(set['arc-seal']?.parsed?.d?.value)
 
 /** `dmarc=pass header.from=<the author's domain>` in what the sealer wrote down. */
-function sawPass(set: ArcSet, author: string): boolean {
+function sawPass(set: ArcSet, author: string | null): boolean {
   const { dmarc } = (set['arc-authentication-results']?.parsed ?? {}) as {
     readonly dmarc?: {
       readonly value?: unknown
-      readonly result?: unknown
       readonly header?: { readonly from?: unknown }
     }
   }
-  const word = dmarc?.value ?? dmarc?.result
-  return word === 'pass' && cleanDomain(dmarc?.header?.from) === author
+  return author !== null && dmarc?.value === 'pass' && cleanDomain(dmarc.header?.from) === author
 }

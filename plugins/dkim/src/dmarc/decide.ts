@@ -52,11 +52,10 @@ export function disposition(dmarc: DmarcResult, rules: DmarcRules, sealer: strin
 function ownPolicy(domain: string, domains: DmarcRules['domains']): PolicyName | undefined {
   const [best] = Object.keys(domains)
     .filter(pattern => domainMatches(domain, pattern))
-    .sort(
-      (a, b) =>
-        Number(a.startsWith('.')) - Number(b.startsWith('.')) ||
-        Number(a === '*') - Number(b === '*') ||
-        b.length - a.length,
-    )
+    .sort((a, b) => specificity(b) - specificity(a))
   return best === undefined ? undefined : domains[best]
 }
+
+/** A pattern fits by its own length at most, a name wholly. */
+const specificity = (pattern: string): number =>
+  pattern === '*' ? 0 : pattern.startsWith('.') ? pattern.length : Number.POSITIVE_INFINITY
