@@ -3,7 +3,7 @@
  *
  * White lists are asked only when something would be refused, since two of them need the DNS.
  */
-import type { Client } from 'milterhost/plugin'
+import { type Client, networks } from 'milterhost/plugin'
 import { domainOf, isWithin } from './domain.ts'
 import type { Around, Engine } from './engine.ts'
 import type { Claimed } from './identities.ts'
@@ -56,18 +56,13 @@ export async function allowedBy(
 }
 
 /** A name that cannot be looked up leads nowhere: it saves nobody. */
-async function leadsTo(name: string, address: string, { dns, signal }: Around): Promise<boolean> {
+async function leadsTo(name: string, address: string, { dns, signal, time }: Around): Promise<boolean> {
+  const inTime = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(time))])
   try {
-    const addresses = await (address.includes(':') ? dns.aaaa(name, signal) : dns.a(name, signal))
-    return addresses.some(one => sameAddress(one, address))
+    const addresses = await (/:[^.]*$/.test(address) ? dns.aaaa(name, inTime) : dns.a(name, inTime))
+    return networks(addresses).has(address)
   } catch {
     signal.throwIfAborted()
     return false
   }
 }
-
-const sameAddress = (one: string, other: string): boolean => networksEqual(one) === networksEqual(other)
-
-/** One spelling of an address. */
-const networksEqual = (address: string): string =>
-  address.includes(':') ? new URL(`http://[${address.replace(/%.*/, '')}]/`).hostname : address

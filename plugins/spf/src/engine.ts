@@ -34,7 +34,7 @@ export interface Engine {
 
 export interface Around {
   readonly dns: Dns
-  /** Milliseconds for all of it; beyond it is `temperror` (RFC 7208 §4.6.4). */
+  /** Milliseconds that are left; beyond them is `temperror` (RFC 7208 §4.6.4). */
   readonly time: number
   readonly signal: AbortSignal
 }

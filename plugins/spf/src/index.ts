@@ -64,7 +64,15 @@ const spf: Plugin<SpfOptions> = definePlugin({
       message.dns = host.dns.forMessage()
       message.claimed = claimed
       const time = settings.timeout ?? ((event.macro('v') ?? '').startsWith('Postfix') ? TIME_POSTFIX : TIME_OTHER)
-      const around = { dns: message.dns, time, signal: event.signal }
+      const until = host.clock.now() + time
+      const around = {
+        dns: message.dns,
+        signal: event.signal,
+        // White lists are asked after the identities, in what is left: the MTA waits for all of it.
+        get time() {
+          return Math.max(1, until - host.clock.now())
+        },
+      }
       const found = await checkIdentities(engine, claimed, settings.helo !== 'off', around)
       message.found = found
       for (const { identity, result } of identitiesOf(found)) results.add(1, { identity, result })

@@ -188,6 +188,22 @@ describe('white lists', () => {
     expect(await allowed({ domains: ['strict.test', 'softfail.test', 'nowhere.test'] })).toBe(false)
   })
 
+  test('HELO names of IPv6 clients, in whatever spelling', async () => {
+    const dns = zoneDns(`${ZONE}\n  six AAAA 2001:db8:0:0::1\n`)
+    const { send } = await start({ allow: { helo: ['six.test'] } }, dns)
+    const mail = { helo: 'six.test', client: { address: '2001:db8::1' } }
+    expect(await send('a@fail.test', mail)).toBe('accept')
+    expect(await send('a@fail.test', { ...mail, client: { address: '2001:db8::2' } })).toMatch(/^550/)
+  })
+
+  test('a list whose name servers do not answer saves nobody, and takes no more than the time there is', async () => {
+    const dns = zoneDns(ZONE)
+    const { send } = await start({ allow: { helo: ['hang.test'], domains: ['silent.test'] }, timeout: '200ms' }, dns)
+    const began = performance.now()
+    expect(await send('a@fail.test', { helo: 'hang.test' })).toMatch(/^550/)
+    expect(performance.now() - began).toBeLessThan(10_000)
+  })
+
   test('nothing is looked up for them unless something is to be refused', async () => {
     const { dns, send } = await start({ allow: { domains: ['relay.test'] } })
     await send('a@pass.test')

@@ -9,6 +9,7 @@ export const ZONE = `
   broken     TXT "v=spf1 nonsense:x -all"
   dead       TXT !ESERVFAIL
   silent     TXT !hang
+  hang       A !hang
   bare       A 192.0.2.9
   strict     TXT "v=spf1 -all"
   _dmarc.strict TXT "v=DMARC1; p=reject"
