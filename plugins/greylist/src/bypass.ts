@@ -17,6 +17,7 @@ export type BypassRule =
   | 'network'
   | 'backup-mx'
   | 'name'
+  | 'tarpit'
   | 'recipient'
   | 'own-rule'
   | 'dnswl'
@@ -25,7 +26,7 @@ export type BypassRule =
 
 /** What can be said without asking anybody. */
 export async function staticBypass(bypass: Bypass, transaction: Transaction): Promise<BypassRule | null> {
-  const { client, auth, recipients } = transaction
+  const { client, auth, recipients, waited } = transaction
   if (bypass.authenticated && auth !== null) return 'authenticated'
   if (bypass.tls && hasTrustedCertificate(transaction)) return 'tls'
   // No address: mail that was made on this machine.
@@ -33,6 +34,7 @@ export async function staticBypass(bypass: Bypass, transaction: Transaction): Pr
   if (bypass.networks.has(client.address)) return 'network'
   if (bypass.backupMx.has(client.address)) return 'backup-mx'
   if (client.hostname !== null && client.verified && bypass.names(client.hostname.toLowerCase())) return 'name'
+  if (waited) return 'tarpit'
   if (recipients.length > 0 && recipients.every(recipient => isListed(bypass.recipients, recipient))) return 'recipient'
   if ((await bypass.when?.(attemptOf(transaction))) === true) return 'own-rule'
   return null

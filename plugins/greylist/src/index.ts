@@ -25,7 +25,7 @@ import { type Options, optionsSchema } from './read-options.ts'
 import { decisionRecord, headerText, replies, Tally } from './report.ts'
 import { isEmbedded, openLocal, openStore, type StoreSurroundings } from './store-choice.ts'
 import { StoreDown, StoreGuard } from './store-guard.ts'
-import { EARLY_TALKER, isListed, SPF, type Transaction } from './transaction.ts'
+import { EARLY_TALKER, isListed, SPF, TARPIT, type Transaction } from './transaction.ts'
 
 export type { Ladder, Who } from './ladder.ts'
 export type { Attempt, BypassOptions, EmbeddedChoice, GreylistOptions, SuspectOptions } from './options.ts'
@@ -213,6 +213,7 @@ function transactionOf(event: MessageEvent, recipients: readonly Address[]): Tra
     macro: name => event.macro(name),
     spf: event.result(SPF) ?? null,
     early: event.result(EARLY_TALKER) === true,
+    waited: event.result(TARPIT)?.state === 'waited',
   }
 }
 

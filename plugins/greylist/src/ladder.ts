@@ -92,7 +92,7 @@ function standingOf(
   return tuples.some(alive) ? 'pending' : 'unknown'
 }
 
-const transactionOf = ({ client, helo, sender, recipient }: Who): Omit<Transaction, 'auth' | 'early'> => ({
+const transactionOf = ({ client, helo, sender, recipient }: Who): Omit<Transaction, 'auth' | 'early' | 'waited'> => ({
   client,
   helo,
   sender: addressOf(sender),

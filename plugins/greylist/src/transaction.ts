@@ -17,6 +17,8 @@ export interface Transaction {
   readonly spf: SpfResult | null
   /** The client spoke before its turn. */
   readonly early: boolean
+  /** A tarpit before this one has made the client wait, and it did. */
+  readonly waited: boolean
 }
 
 /** As `milter-plugin-spf` publishes it; only what is read here. Another filter may publish it, so nothing in it is trusted to be there. */
@@ -27,6 +29,8 @@ export interface SpfResult {
 }
 
 export const SPF: ResultKey<SpfResult> = resultKey<SpfResult>('spf')
+/** As `milter-plugin-tarpit` publishes it; only what is read here. */
+export const TARPIT: ResultKey<{ readonly state?: unknown }> = resultKey<{ readonly state?: unknown }>('tarpit')
 export const EARLY_TALKER: ResultKey<boolean> = resultKey<boolean>('early-talker')
 
 export const attemptOf = ({ client, helo, sender, recipients }: Transaction): Attempt => ({

@@ -1,4 +1,4 @@
-import { serviceKey } from 'milterhost/plugin'
+import { definePlugin, resultKey, serviceKey } from 'milterhost/plugin'
 import { type FakeZone, fakeClock, fakeDns, type TestMail, testPlugin } from 'milterhost/testing'
 import { describe, expect, test } from 'vitest'
 import greylist, { type GreylistOptions } from '../src/index.ts'
@@ -205,6 +205,21 @@ describe('who does not wait', () => {
   ])('%s is no reason', async (_, bypass, mail) => {
     await using grey = await start({ bypass: bypass ?? {} })
     expect(await grey.kind(mail)).toBe('tempfail')
+  })
+
+  test.each([
+    ['waited', 'tarpit', 'pass'],
+    ['deferred', 'new', 'defer'],
+    [7, 'new', 'defer'],
+  ])('whom a tarpit before this one made wait, if it did: %s', async (state, rule, verdict) => {
+    const before = definePlugin({
+      name: 'tarpit',
+      setup: () => ({ rcpt: event => event.publish(resultKey<unknown>('tarpit'), { state }) }),
+    })
+    const entry = greylist({ store: { path: ':memory:' } })
+    await using host = await testPlugin([before(), entry], { clock: fakeClock(), dns: fakeDns(ZONE) })
+    await host.deliver(LINE)
+    expect(host.logs.findLast(({ message }) => message.endsWith('greylisted'))?.fields).toMatchObject({ rule, verdict })
   })
 
   test('a DNS white list that says "you may not ask" is an error and no hit', async () => {

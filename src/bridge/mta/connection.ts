@@ -45,7 +45,8 @@ const backlog = 64 * 1024
 /** Sent before the negotiation is complete; it takes 17. */
 const handshakeBytes = 4096
 
-const GONE: AbortReason = { kind: 'client-left', detail: 'the MTA closed the connection' }
+// Whether the client is still there nobody knows then.
+const GONE: AbortReason = { kind: 'mta-abort', detail: 'the MTA closed the connection' }
 const DROPPED: AbortReason = { kind: 'client-left', detail: 'the connection was dropped' }
 const SHUTDOWN: AbortReason = { kind: 'shutdown', detail: 'the host is shutting down' }
 

@@ -58,7 +58,7 @@ describe('a client that leaves', () => {
         if (how === 'FIN') mta.socket.end()
         else mta.socket.resetAndDestroy()
         await eventually(() => source.session.closed !== null)
-        expect(source.session.closed!.kind).toBe('client-left')
+        expect(source.session.closed!.kind).toBe('mta-abort')
       }
     },
   )
@@ -69,7 +69,7 @@ describe('a client that leaves', () => {
     mta.raw(Buffer.from('000000ff4d3c61', 'hex'))
     mta.socket.end()
     await eventually(() => source.session.closed !== null)
-    expect(source.told.filter(line => line.startsWith('close'))).toEqual(['close client-left'])
+    expect(source.told.filter(line => line.startsWith('close'))).toEqual(['close mta-abort'])
     expect(log.lines).toEqual([])
   })
 
@@ -84,7 +84,7 @@ describe('a client that leaves', () => {
     await eventually(() => listener.connections === 0)
     answer.give(REJECT)
     await pause(5)
-    expect(source.told.at(-1)).toBe('close client-left')
+    expect(source.told.at(-1)).toBe('close mta-abort')
   })
 
   const isAt = (line: string, stage: string): boolean => line.startsWith(stage === 'endOfMessage' ? 'end' : stage)
