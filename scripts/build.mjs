@@ -10,9 +10,17 @@ rmSync('dist', { recursive: true, force: true })
 
 const { dependencies, peerDependencies } = JSON.parse(readFileSync('package.json', 'utf8'))
 await build({
-  entryPoints: ['index', 'conditions', 'lookups', 'plugin', 'testing', 'cli/main', 'defaults/config'].map(
-    name => `src/${name}.ts`,
-  ),
+  // The thread is started by its file (src/bridge/mta/liveness/proc.ts), so it cannot be part of a chunk.
+  entryPoints: [
+    'index',
+    'conditions',
+    'lookups',
+    'plugin',
+    'testing',
+    'cli/main',
+    'defaults/config',
+    'bridge/mta/liveness/table-worker',
+  ].map(name => `src/${name}.ts`),
   outbase: 'src',
   outdir: 'dist',
   chunkNames: 'chunks/[name]-[hash]',

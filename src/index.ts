@@ -6,6 +6,14 @@
  * ```
  */
 export { type SocketOptions, socket } from './bridge/milter/index.ts'
-export { type Config, defineConfig, type ListenOptions } from './host/config/config.ts'
+export { type Config, defineConfig, type ListenOptions, type MtaOptions } from './host/config/config.ts'
 export type { Duration, EntryOptions, FilterEntry, Size } from './host/config/entry.ts'
 export type { OnFailure } from './host/observe/event.ts'
+export type {
+  Endpoint,
+  Liveness,
+  LivenessQuestion,
+  LivenessSource,
+  Sight,
+  SmtpConnection,
+} from './host/time/liveness.ts'

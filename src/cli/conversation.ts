@@ -65,7 +65,17 @@ export async function play(
     const seen: HostEvent[] = []
     const { clock, log } = around
     const observe = (event: HostEvent): void => void seen.push(event)
-    const session = new Session({ id: 'try', filters, settings, clock, log, spool, holds: NOBODY_WAITS, observe })
+    const session = new Session({
+      id: 'try',
+      filters,
+      settings,
+      clock,
+      log,
+      spool,
+      holds: NOBODY_WAITS,
+      watch: null,
+      observe,
+    })
     const player = new Player(session, seen, filters)
     await player.play(envelope, message)
     const settled = player.settled

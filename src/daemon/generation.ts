@@ -6,6 +6,7 @@
  */
 
 import type { OpenedSession, PostfixFacts } from '../bridge/mta/index.ts'
+import { procTable } from '../bridge/mta/liveness/proc.ts'
 import type { ChainFilter } from '../host/chain/member.ts'
 import type { Configuration } from '../host/config/validate.ts'
 import { hostError } from '../host/errors.ts'
@@ -20,6 +21,7 @@ import { Gates } from '../host/policy/gates.ts'
 import { Session } from '../host/session.ts'
 import type { Clock } from '../host/time/clock.ts'
 import type { HoldKeeper } from '../host/time/holds.ts'
+import { Watch } from '../host/time/watch.ts'
 import { within } from '../host/time/within.ts'
 
 export interface Surroundings {
@@ -87,12 +89,21 @@ const progressFor = ({ budget }: Configuration['settings'], postfix: PostfixFact
     budget.command ?? Number.POSITIVE_INFINITY,
   )
 
+/** Nothing is opened or started before somebody waits. */
+function createWatch({ settings }: Configuration, { clock, log }: Surroundings): Watch | null {
+  const { liveness } = settings
+  if (liveness === 'off') return null
+  const source = liveness === 'proc' ? procTable() : liveness
+  return new Watch({ name: source.name, source: source.open({ clock, log }), clock, log })
+}
+
 export class Generation {
   readonly configuration: Configuration
   readonly filters: readonly ChainFilter[]
   readonly #around: Surroundings
   readonly #needs: ChainNeeds
   readonly #spool: Spool
+  readonly #watch: Watch | null
   readonly #sessions = new Set<Session>()
   readonly #closed = Promise.withResolvers<void>()
   /** Milliseconds between two signs of life to the MTA before the end of a message. */
@@ -106,11 +117,13 @@ export class Generation {
   ): Promise<Generation> {
     const { settings } = configuration
     const spool = createSpool({ ...settings.spool, limit: settings.limits.body })
+    let watch: Watch | null = null
     try {
+      watch = createWatch(configuration, around)
       const filters = await createFilters(configuration, around)
-      return new Generation(configuration, filters, spool, around, progressFor(settings, postfix))
+      return new Generation(configuration, filters, { spool, watch }, around, progressFor(settings, postfix))
     } catch (error) {
-      await spool.close()
+      await Promise.all([spool.close(), watch?.close()])
       throw error
     }
   }
@@ -118,7 +131,7 @@ export class Generation {
   private constructor(
     configuration: Configuration,
     filters: readonly ChainFilter[],
-    spool: Spool,
+    { spool, watch }: { readonly spool: Spool; readonly watch: Watch | null },
     around: Surroundings,
     progress: number,
   ) {
@@ -128,6 +141,7 @@ export class Generation {
     this.#needs = new ChainNeeds(filters, configuration.settings.authentication.removeForged)
     this.#spool = spool
     this.#around = around
+    this.#watch = watch
   }
 
   /** Sessions that are open now. */
@@ -146,6 +160,7 @@ export class Generation {
       id,
       filters: this.filters,
       settings: this.configuration.settings,
+      watch: this.#watch,
       clock,
       log,
       spool: this.#spool,
@@ -176,10 +191,10 @@ export class Generation {
   }
 
   #close(): void {
-    Promise.all([closeFilters(this.filters, this.#around), this.#spool.close()]).then(
+    Promise.all([closeFilters(this.filters, this.#around), this.#spool.close(), this.#watch?.close()]).then(
       () => this.#closed.resolve(),
       error => {
-        this.#around.log.error({ error }, 'the spool did not close cleanly')
+        this.#around.log.error({ error }, 'the spool or the liveness source did not close cleanly')
         this.#closed.resolve()
       },
     )

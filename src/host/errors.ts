@@ -37,6 +37,10 @@ const table = {
     `filter ${filter} broke the milter protocol at ${stage}: ${what}`,
   SOCKET_OPTION: (filter: string, what: string): string => `socket filter ${filter}: ${what}`,
 
+  // Clients that leave
+  LIVENESS_FAILED: (source: string, what: string): string =>
+    `liveness by ${source} does not work now, clients that leave are not noticed: ${what}`,
+
   // Limits
   LIMIT_BODY: (limit: number): string => `a message body is larger than limits.body (${limit} bytes)`,
   LIMIT_HEADERS: (limit: number): string => `a message has more header fields than limits.headers (${limit})`,

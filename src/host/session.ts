@@ -13,7 +13,7 @@ import { Chain, type ChainReport, type Decision } from './chain/chain.ts'
 import { holdClient } from './chain/hold.ts'
 import { type ChainFilter, Member } from './chain/member.ts'
 import { Collector, type Overflow } from './collector.ts'
-import { DEFAULT_AUTHENTICATION, type Settings } from './config/settings.ts'
+import { DEFAULT_AUTHENTICATION, type OnClientLeft, type Settings } from './config/settings.ts'
 import { described } from './errors.ts'
 import type { Client, Path, RcptEvent } from './events.ts'
 import type { AbortReason, FilterContext, Outcome } from './filter.ts'
@@ -28,6 +28,8 @@ import type { Logger } from './observe/logger.ts'
 import { ResultStore } from './results.ts'
 import type { Clock } from './time/clock.ts'
 import type { HoldKeeper } from './time/holds.ts'
+import { Presence, smtpConnection } from './time/presence.ts'
+import type { Watch } from './time/watch.ts'
 import { ACCEPT, CONTINUE, DISCARD, tempfailWith, type Verdict } from './verdict.ts'
 
 /** What the MTA is told at the end of a message: `edits` in the order they are to be written, none unless it is kept. */
@@ -39,7 +41,10 @@ export interface Settlement {
 export interface SessionOptions {
   readonly id: string
   readonly filters: readonly ChainFilter[]
-  readonly settings: Pick<Settings, 'budget' | 'limits'> & Partial<Pick<Settings, 'authentication'>>
+  readonly settings: Pick<Settings, 'budget' | 'limits' | 'onClientLeft' | 'mtaAddresses'> &
+    Partial<Pick<Settings, 'authentication'>>
+  /** Over the clients of all sessions; `null` looks after none. */
+  readonly watch: Watch | null
   readonly clock: Clock
   readonly spool: Spool
   readonly holds: HoldKeeper
@@ -65,6 +70,7 @@ export class Session {
   readonly #options: SessionOptions
   readonly #members: readonly Member[]
   readonly #chain: Chain
+  readonly #presence: Presence
   readonly #results = new ResultStore()
   readonly #authentication: Authentication
   readonly #began: number
@@ -81,6 +87,8 @@ export class Session {
   #written: MessageStore | null = null
   #messages = 0
   #refusal: Decision | null = null
+  /** What everything is answered since the client has gone. */
+  #left: Verdict | null = null
   #closed = false
 
   constructor(options: SessionOptions) {
@@ -90,7 +98,15 @@ export class Session {
     const { authentication = DEFAULT_AUTHENTICATION } = options.settings
     this.#authentication = new Authentication(authentication, options.filters, () => this.macros.get('j'))
     this.#members = options.filters.map(entry => new Member(entry, options.clock, member => this.#contextFor(member)))
+    const { watch } = options
+    const addresses = options.settings.mtaAddresses
+    const presence = new Presence(
+      () => smtpConnection(this.#client, this.macros, addresses),
+      () => this.#clientLeft(),
+    )
+    this.#presence = presence
     this.#chain = new Chain({
+      waiting: watch === null ? null : { begin: () => watch.begin(presence), end: () => watch.end(presence) },
       members: this.#members,
       clock: options.clock,
       budget: options.settings.budget,
@@ -116,6 +132,7 @@ export class Session {
     this.abort()
     this.#helo = name
     this.#authentication.beginHelo()
+    if (this.#left !== null) return this.#left
     if (this.#refusal !== null) return this.#refusal.verdict
     return this.#remember(await this.#chain.helo({ name, macros: this.macros }))
   }
@@ -124,6 +141,7 @@ export class Session {
   async mail(sender: Path): Promise<Verdict> {
     this.abort()
     this.#release()
+    if (this.#left !== null) return this.#left
     this.#withoutEnvelope = CONTINUE
     const transaction: Transaction = {
       id: `${this.id}.${++this.#messages}`,
@@ -145,14 +163,14 @@ export class Session {
 
   async rcpt(recipient: Path, refused: RcptEvent['refused'] = null): Promise<Verdict> {
     const transaction = this.#transaction
-    if (transaction === null || transaction.discarded) return CONTINUE
+    if (transaction === null || transaction.discarded) return this.#left ?? CONTINUE
     const limit = this.#options.settings.limits.recipients
     if (refused === null && transaction.recipients.length >= limit) {
       this.#overflowed(described('LIMIT_RECIPIENTS', limit))
       return tempfailWith(452, '4.5.3', 'Too many recipients')
     }
     const decision = await this.#chain.rcpt({ recipient, refused, macros: this.macros })
-    const { verdict } = decision
+    const verdict = this.#left ?? decision.verdict
     if (this.#transaction !== transaction || refused !== null) return verdict
     if (verdict.kind === 'continue') transaction.recipients.push(recipient)
     else if (verdict.kind === 'discard') this.#discard(transaction, decision)
@@ -163,10 +181,11 @@ export class Session {
   /** `accept`: nobody wants the content, the MTA need not send it. */
   async data(): Promise<Verdict> {
     const transaction = this.#transaction
-    if (transaction === null || transaction.discarded) return CONTINUE
+    if (transaction === null || transaction.discarded) return this.#left ?? CONTINUE
     const decision = await this.#chain.data({ recipients: [...transaction.recipients], macros: this.macros })
     const verdict = this.#applyTo(transaction, decision)
-    if (verdict.kind !== 'continue' || this.#chain.wantsContent || this.#authentication.inUse) return verdict
+    if (this.#transaction !== transaction || verdict.kind !== 'continue') return verdict
+    if (this.#chain.wantsContent || this.#authentication.inUse) return verdict
     this.#settle(transaction, NOBODY, 'accept', null)
     return ACCEPT
   }
@@ -189,7 +208,7 @@ export class Session {
     const transaction = this.#transaction
     const collector = this.#collector()
     if (transaction === null || collector === null)
-      return { verdict: transaction === null ? this.#withoutEnvelope : DISCARD, edits: [] }
+      return { verdict: transaction === null ? (this.#left ?? this.#withoutEnvelope) : DISCARD, edits: [] }
     const body = await collector.finish()
     if (this.#transaction !== transaction) return { verdict: INTERRUPTED, edits: [] }
     if (body === null || collector.overflow !== null) {
@@ -201,12 +220,14 @@ export class Session {
     const { id, sender, recipients } = transaction
     const received = receivedMessage({ id, sender, recipients, fields: collector.fields, body })
     const decision = await this.#chain.message(this.#authentication.cleaned(received), { macros: this.macros })
-    if (this.#transaction !== transaction) return { verdict: decision.verdict, edits: [] }
+    if (this.#transaction !== transaction) return { verdict: this.#left ?? decision.verdict, edits: [] }
     return this.#conclude(transaction, received, decision)
   }
 
   async unknown(command: ByteString): Promise<Verdict> {
-    return (await this.#chain.unknown({ command, macros: this.macros })).verdict
+    if (this.#left !== null) return this.#left
+    const { verdict } = await this.#chain.unknown({ command, macros: this.macros })
+    return this.#left ?? verdict
   }
 
   /** RSET, or whatever else ends a message before its end. Harmless outside one. */
@@ -241,14 +262,34 @@ export class Session {
     })
   }
 
+  /** From the watch. What runs is ended, the message is over, and so is every later one of this connection. */
+  #clientLeft(): void {
+    if (this.#closed || this.#left !== null) return
+    const { clock, observe, settings } = this.#options
+    const transaction = this.#transaction
+    const verdict = LEFT_ANSWERS[settings.onClientLeft]
+    this.#left = verdict
+    observe({
+      type: 'client-left',
+      session: this.id,
+      message: transaction?.id ?? null,
+      client: this.#client,
+      awaited: this.#chain.awaited,
+      milliseconds: clock.monotonic() - this.#presence.since,
+    })
+    this.#chain.interrupt(CLIENT_LEFT, verdict)
+    if (transaction !== null) this.#settle(transaction, { verdict, by: null }, 'client-left', null)
+  }
+
   /** A connection refused at connect or helo stays refused, should the MTA go on all the same. */
   #remember(decision: Decision): Verdict {
+    if (this.#left !== null) return this.#left
     if (decision.verdict.kind !== 'continue' && decision.by !== null) this.#refusal = decision
     return decision.verdict
   }
 
   #applyTo(transaction: Transaction, decision: Decision): Verdict {
-    const { verdict } = decision
+    const verdict = this.#left ?? decision.verdict
     if (this.#transaction !== transaction || verdict.kind === 'continue') return verdict
     if (verdict.kind === 'discard') this.#discard(transaction, decision)
     else this.#settle(transaction, decision, outcomeOf(verdict, null), null)
@@ -364,13 +405,15 @@ export class Session {
           stage,
           detail,
         }),
-      hold: seconds =>
-        holdClient(member, seconds, {
+      hold: seconds => {
+        if (!member.observed) this.#options.watch?.hurry(this.#presence)
+        return holdClient(member, seconds, {
           mta: this.#mta.kind,
           client: this.#client,
           keeper: this.#options.holds,
           refused: why => this.#overflowed(why),
-        }),
+        })
+      },
       progress: () => member.progress(),
     }
   }
@@ -415,6 +458,14 @@ export class Session {
   }
 }
 
+const CLIENT_LEFT: AbortReason = { kind: 'client-left', detail: 'the client has left' }
+/** 421 because Postfix then drops the session; after any other failure it goes on with the commands it holds already. */
+const LEFT_ANSWERS: Readonly<Record<OnClientLeft, Verdict>> = {
+  '421': tempfailWith(421, '4.4.2', 'Client left - closing connection'),
+  tempfail: tempfailWith(451, '4.4.2', 'Client left - try again later'),
+  accept: CONTINUE,
+  discard: DISCARD,
+}
 const NOBODY: Decision = { verdict: CONTINUE, by: null }
 const ABORTED: AbortReason = { kind: 'mta-abort', detail: 'the MTA ended the transaction' }
 const INTERRUPTED = tempfailWith(451, '4.7.1', 'Service unavailable - try again later')

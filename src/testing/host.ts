@@ -139,6 +139,7 @@ export class TestHost {
       id: `test${++this.#sessions}`,
       filters: this.#filters,
       settings: this.#settings,
+      watch: null,
       clock: this.#options.clock,
       spool: memorySpool(this.#settings.limits.body),
       holds: this.#holds,

@@ -56,6 +56,12 @@ export interface ChainReport {
   undecided(member: Member, condition: string, detail: string, used: boolean | null): void
 }
 
+/** Who cares that the client waits. */
+export interface Waiting {
+  begin(): void
+  end(): void
+}
+
 export interface ChainOptions {
   readonly members: readonly Member[]
   readonly clock: Clock
@@ -65,10 +71,14 @@ export interface ChainOptions {
   /** What conditions look at. */
   readonly macros: Macros
   readonly results: ResultStore
+  /** Told around every answer that is not there at once. */
+  readonly waiting: Waiting | null
   mta(): MtaKind
 }
 
 const NO_OBJECTION: Decision = { verdict: CONTINUE, by: null }
+const SHUTTING_DOWN = tempfailWith(451, '4.3.2', 'Service shutting down - try again later')
+const UNAVAILABLE = tempfailWith(451, '4.7.1', 'Service unavailable - try again later')
 
 export class Chain {
   readonly #options: ChainOptions
@@ -232,12 +242,14 @@ export class Chain {
     this.#reachedEnd.clear()
   }
 
+  /** The filter that is being waited for. */
+  get awaited(): string | null {
+    return this.#running?.name ?? null
+  }
+
   /** Ends what runs now; the pending promise gives this verdict. */
-  interrupt(reason: AbortReason): void {
-    this.#interruption =
-      reason.kind === 'shutdown'
-        ? tempfailWith(451, '4.3.2', 'Service shutting down - try again later')
-        : tempfailWith(451, '4.7.1', 'Service unavailable - try again later')
+  interrupt(reason: AbortReason, verdict: Verdict = reason.kind === 'shutdown' ? SHUTTING_DOWN : UNAVAILABLE): void {
+    this.#interruption = verdict
     this.#running?.interrupt(reason)
     this.#joining?.interrupt(reason)
   }
@@ -297,7 +309,13 @@ export class Chain {
     const before = member.spent
     this.#running = member
     const asked = member.ask({ stage, deadline, invoke })
-    const result = asked instanceof Promise ? await asked : asked
+    let result: Verdict | Failure
+    if (asked instanceof Promise) {
+      // Never rejects.
+      this.#options.waiting?.begin()
+      result = await asked
+      this.#options.waiting?.end()
+    } else result = asked
     this.#running = null
     const milliseconds = member.spent - before
     if (result instanceof Failure) return this.#onFailure(member, stage, result, milliseconds)

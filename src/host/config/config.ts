@@ -5,6 +5,7 @@
  * exports a plain object meets the same checks.
  */
 import type { CentralPolicyInput } from '../policy/users.ts'
+import type { LivenessSource } from '../time/liveness.ts'
 import type { Duration, FilterEntry, Size } from './entry.ts'
 
 /** A socket to listen on. */
@@ -15,6 +16,17 @@ export interface ListenOptions {
   readonly mode?: number | string
   /** Group of a UNIX socket, a name or a number, so that the MTA may connect. @default the daemon's own */
   readonly group?: string | number
+}
+
+/** Facts about the MTA, where it should not be asked. */
+export interface MtaOptions {
+  /** @default recognised from what it says */
+  readonly kind?: 'postfix' | 'sendmail'
+  /**
+   * Where it takes SMTP connections: `'192.0.2.1:25'`, `'[2001:db8::1]:25'`, `'*:25'`, or the port. For finding its clients.
+   * @default as it says in its macros
+   */
+  readonly addresses?: readonly (string | number)[]
 }
 
 /** The configuration of milterhost. Every key has a default that is right for one MX on one machine. */
@@ -77,8 +89,18 @@ export interface Config {
     /** Memory that larger bodies of all messages share before they go to files; 0: they go at once. @default '64MiB' */
     readonly shared?: Size
   }
-  /** Which MTA it is, when it should not be recognised from what it says. @default recognised */
-  readonly mta?: 'postfix' | 'sendmail'
+  /** What is to be believed of the MTA instead of what it says itself; `'postfix'` is short for `{ kind: 'postfix' }`. */
+  readonly mta?: 'postfix' | 'sendmail' | MtaOptions
+  /**
+   * Who tells whether a client that is kept waiting is still there. `'proc'`: the table of TCP connections of this machine, for an MTA
+   * in the same network namespace; `agent(…)`: a `milterhost liveness-agent` beside the MTA; or a source of one's own. @default 'proc'
+   */
+  readonly liveness?: 'proc' | 'off' | LivenessSource
+  /**
+   * What the MTA is told when a client left while an answer was awaited. `'421'` frees Postfix at once; after `'tempfail'` it goes on
+   * with the commands that it holds already. `'accept'` lets a message pass unfiltered whose client left at its end. @default '421'
+   */
+  readonly onClientLeft?: '421' | 'tempfail' | 'accept' | 'discard'
   /** How plugins' look-ups are done. */
   readonly dns?: {
     /** `'127.0.0.1'`, `'127.0.0.1:5353'`, `'[::1]:5353'`. @default those of /etc/resolv.conf, read again when it changes */

@@ -9,7 +9,9 @@ import type { OnFailure } from '../observe/event.ts'
 import { asCondition, type Condition, macroRules } from '../policy/condition.ts'
 import type { MixedMode, RecipientMode } from '../policy/gate.ts'
 import { type CentralPolicy, checkPolicy, checkUsers, type Users } from '../policy/users.ts'
+import type { Endpoint, LivenessSource } from '../time/liveness.ts'
 import { parseDuration } from './duration.ts'
+import { parseEndpoint } from './endpoint.ts'
 import { shown } from './problem.ts'
 import {
   type AuthenticationSettings,
@@ -21,6 +23,7 @@ import {
   type HoldSettings,
   type Limits,
   type ListenAddress,
+  type OnClientLeft,
   type Settings,
 } from './settings.ts'
 import { parseSize } from './size.ts'
@@ -106,6 +109,14 @@ const servers = read(value => {
   if (list.length === 0) throw new RangeError('must name at least one server')
   return list
 }).pipe(z.array(server))
+const liveness = read((value): 'proc' | 'off' | LivenessSource => {
+  if (value === 'proc' || value === 'off') return value
+  if (typeof value === 'object' && value !== null) {
+    const { name, open } = value as Partial<LivenessSource>
+    if (typeof name === 'string' && typeof open === 'function') return value as LivenessSource
+  }
+  throw new RangeError(`must be "proc", "off", agent(…) or { name, open }, not ${shown(value)}`)
+})
 
 type Given<T> = { [K in keyof T]?: T[K] | undefined }
 
@@ -117,10 +128,17 @@ export interface ParsedConfig {
   authentication?: Given<{ authservId: string; removeForged: boolean; removeAlso: string[] }> | undefined
   holds?: Given<HoldSettings> | undefined
   spool?: Given<Settings['spool']> | undefined
-  mta?: 'postfix' | 'sendmail' | undefined
+  mta?: unknown
+  liveness?: 'proc' | 'off' | LivenessSource | undefined
+  onClientLeft?: OnClientLeft | undefined
   dns?: Given<DnsSettings> | undefined
   log?: Given<Settings['log']> | undefined
   policy?: CentralPolicy | undefined
+}
+
+export interface ParsedMta {
+  kind?: 'postfix' | 'sendmail' | undefined
+  addresses?: Endpoint[] | undefined
 }
 
 export interface ParsedListen {
@@ -195,6 +213,8 @@ const dns = z.strictObject({
   messageLookups: count.optional(),
   messageTime: duration.optional(),
 })
+const mtaKind = z.enum(['postfix', 'sendmail'])
+const mta = z.strictObject({ kind: mtaKind.optional(), addresses: z.array(read(parseEndpoint)).optional() })
 
 const config = z.strictObject({
   listen: z.unknown().optional(),
@@ -204,14 +224,18 @@ const config = z.strictObject({
   authentication: authentication.optional(),
   holds: holds.optional(),
   spool: spool.optional(),
-  mta: z.enum(['postfix', 'sendmail']).optional(),
+  mta: z.unknown().optional(),
+  liveness: liveness.optional(),
+  onClientLeft: z.enum(['421', 'tempfail', 'accept', 'discard']).optional(),
   dns: dns.optional(),
   log: log.optional(),
   policy: read(checkPolicy).optional(),
 })
 
-/** Everything but the entries and `listen`, which `validate.ts` looks at one by one. */
+/** Everything but the entries, `listen` and `mta`, which `validate.ts` looks at one by one. */
 export const configSchema: z.ZodType<ParsedConfig> = config
+export const mtaSchema: z.ZodType<ParsedMta> = mta
+export const mtaKindSchema: z.ZodType<'postfix' | 'sendmail'> = mtaKind
 export const listenSchema: z.ZodType<ParsedListen> = listenObject
 
 const entry = z.strictObject({
@@ -254,7 +278,11 @@ const NESTED: Readonly<Record<string, readonly string[]>> = {
 
 /** The keys known at a path of the configuration. */
 export const configKeysAt = (path: readonly PropertyKey[]): readonly string[] =>
-  path[0] === 'listen' ? Object.keys(listenObject.shape) : (NESTED[path.join('.')] ?? [])
+  path[0] === 'listen'
+    ? Object.keys(listenObject.shape)
+    : path[0] === 'mta'
+      ? Object.keys(mta.shape)
+      : (NESTED[path.join('.')] ?? [])
 
 /** The keys known at a path of an entry's options. */
 export const entryKeysAt = (path: readonly PropertyKey[]): readonly string[] =>
@@ -267,6 +295,7 @@ export function allKeys(): string[] {
     for (const name of names) if (!(name in NESTED)) keys.push(parent === '' ? name : `${parent}.${name}`)
   }
   for (const name of Object.keys(listenObject.shape)) keys.push(`listen.${name}`)
+  for (const name of Object.keys(mta.shape)) keys.push(`mta.${name}`)
   for (const name of Object.keys(entry.shape)) if (name !== 'timeouts') keys.push(`entry.${name}`)
   for (const name of Object.keys(DEFAULT_TIMEOUTS)) keys.push(`entry.timeouts.${name}`)
   return keys

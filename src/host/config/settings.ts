@@ -3,6 +3,7 @@
  *
  * A session keeps the settings it began with. Only `config/schema.ts` makes one from what the postmaster wrote.
  */
+import type { Endpoint, LivenessSource } from '../time/liveness.ts'
 
 export interface ListenAddress {
   /** As written; parsed and checked. */
@@ -74,6 +75,8 @@ export interface DnsSettings {
   /** Time in look-ups for one message. */
   readonly messageTime: number
 }
+/** What the MTA is told when the client left while an answer was awaited. */
+export type OnClientLeft = '421' | 'tempfail' | 'accept' | 'discard'
 
 export interface Settings {
   readonly listen: readonly ListenAddress[]
@@ -85,6 +88,11 @@ export interface Settings {
   /** Set when the postmaster says which MTA it is; `null` recognises it. */
   readonly mta: 'postfix' | 'sendmail' | null
   readonly dns: DnsSettings
+  /** Where the MTA takes SMTP connections, instead of what it says itself; empty believes it. */
+  readonly mtaAddresses: readonly Endpoint[]
+  /** Who tells whether a client is still there. */
+  readonly liveness: 'proc' | 'off' | LivenessSource
+  readonly onClientLeft: OnClientLeft
   readonly log: {
     readonly level: 'debug' | 'info' | 'warn' | 'error'
     readonly format: 'auto' | 'text' | 'json' | 'journald'

@@ -26,6 +26,9 @@ import {
   limitsOf,
   listenAddress,
   listenSchema,
+  mtaKindSchema,
+  mtaSchema,
+  type ParsedMta,
 } from './schema.ts'
 import type { ListenAddress, Settings } from './settings.ts'
 
@@ -63,11 +66,12 @@ export function validateConfig(raw: unknown, file: string, checkAddress: Address
   const parsed = configSchema.safeParse(raw, { reportInput: true })
   if (!parsed.success) problems.push(...problemsOf(parsed.error, configKeysAt))
   const given = raw as Record<string, unknown>
+  const mta = validateMta(given.mta, problems)
   const listen = validateListen(given.listen, problems, checkAddress)
   const entries = Array.isArray(given.filters) ? validateEntries(given.filters, problems) : []
   if (parsed.success) problems.push(...strangersIn(parsed.data.policy, entries))
   if (!parsed.success || problems.length > 0) throw new ConfigError(file, problems)
-  const { budget, limits, authentication, holds, spool, mta, dns, log } = parsed.data
+  const { budget, limits, authentication, holds, spool, liveness, onClientLeft, dns, log } = parsed.data
   const settings: Settings = {
     listen,
     budget: { command: budget?.command ?? null, end: budget?.end ?? null },
@@ -79,7 +83,10 @@ export function validateConfig(raw: unknown, file: string, checkAddress: Address
       memory: spool?.memory ?? DEFAULT_SPOOL_MEMORY,
       shared: spool?.shared ?? DEFAULT_SPOOL_SHARED,
     },
-    mta: mta ?? null,
+    mta: mta.kind ?? null,
+    mtaAddresses: mta.addresses ?? [],
+    liveness: liveness ?? 'proc',
+    onClientLeft: onClientLeft ?? '421',
     dns: dnsOf(dns),
     log: { level: log?.level ?? 'info', format: log?.format ?? 'auto' },
   }
@@ -98,6 +105,16 @@ function strangersIn(policy: unknown, entries: readonly ConfiguredEntry[]): stri
           `policy: ${shown(key)} names no filter of this configuration with ${shown(filter)}${suggestion(filter, known)}`,
       ),
   )
+}
+
+/** `'postfix'` is short for `{ kind: 'postfix' }`. */
+function validateMta(raw: unknown, problems: string[]): ParsedMta {
+  if (raw === undefined) return {}
+  const full = typeof raw === 'object' && raw !== null
+  const parsed = (full ? mtaSchema : mtaKindSchema).safeParse(raw, { reportInput: true })
+  if (parsed.success) return typeof parsed.data === 'string' ? { kind: parsed.data } : parsed.data
+  problems.push(...problemsOf(parsed.error, () => configKeysAt(['mta']), '', ['mta']))
+  return {}
 }
 
 function validateListen(raw: unknown, problems: string[], checkAddress: AddressCheck): ListenAddress[] {

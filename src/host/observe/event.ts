@@ -60,6 +60,14 @@ export type HostEvent =
       /** The answer that its `onError` gives; `null`: none, the filter's `onFailure` holds. */
       readonly used: boolean | null
     } & Where)
+  /** The client left while an answer was awaited. `awaited`: the filter whose answer it was. */
+  | ({
+      readonly type: 'client-left'
+      readonly client: Client | null
+      readonly awaited: string | null
+      /** Since the wait began. */
+      readonly milliseconds: number
+    } & Where)
   | ({ readonly type: 'limit-reached'; readonly code: string; readonly detail: string } & Where)
   | ({
       readonly type: 'message-settled'

@@ -52,6 +52,11 @@ export function logEvents(log: Logger, clock: Clock, detailed: () => boolean): O
         const fields = { ...where, filter, condition, ...(used === null ? {} : { used }) }
         return seldom(`condition ${filter} ${condition}`, fields, `a condition failed: ${detail}`)
       }
+      case 'client-left': {
+        const client = event.client === null ? {} : { client: clientText(event.client) }
+        const fields = { ...where, ...client, filter: event.awaited, ms: rounded(event.milliseconds) }
+        return log.info(fields, 'client left')
+      }
       case 'limit-reached':
         return seldom(event.code, { ...where, code: event.code }, event.detail)
       case 'message-settled':

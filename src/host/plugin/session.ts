@@ -172,16 +172,19 @@ export class PluginSession implements FilterSession {
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    if (this.#running !== null)
-      this.#context.log.warn(
-        { hook: this.#running, session: this.#context.sessionId },
-        'a hook is still running although nobody waits for it',
-      )
+    // One that minds its signal, which was aborted this very moment, gets the chance to end.
+    if (this.#running !== null) setImmediate(() => this.#complainOfRunning())
     // The chain gives up a filter that was interrupted and cannot tell it how the message ended; its own signal can.
     const reason: unknown = this.#signal?.aborted ? this.#signal.reason : null
     const outcome = reason === null ? null : outcomeOf(reason as AbortReason)
     if (outcome !== null) this.settled(outcome)
     this.#current = null
+  }
+
+  #complainOfRunning(): void {
+    if (this.#running === null) return
+    const fields = { hook: this.#running, session: this.#context.sessionId }
+    this.#context.log.warn(fields, 'a hook is still running although nobody waits for it')
   }
 
   *#examine({ message, macros }: MessageEvent, signal: AbortSignal): Steps<MessageAnswer> {

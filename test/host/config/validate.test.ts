@@ -40,7 +40,7 @@ const rejected: readonly (readonly [string, unknown, readonly string[]])[] = [
     'a key that resembles none',
     { webinterface: true },
     [
-      'webinterface is not an option; known here: listen, filters, budget, limits, authentication, holds, spool, mta, dns, log, policy',
+      'webinterface is not an option; known here: listen, filters, budget, limits, authentication, holds, spool, mta, liveness, onClientLeft, dns, log, policy',
     ],
   ],
   ['filters that are no list', { filters: entry() }, ['filters must be a list, not an object']],
@@ -106,6 +106,34 @@ const rejected: readonly (readonly [string, unknown, readonly string[]])[] = [
   ['a folder that is no text', { spool: { directory: 7 } }, ['spool.directory must be a text, not 7']],
   ['an MTA that is not known', { mta: 'exim' }, ['mta must be "postfix" or "sendmail", not "exim"']],
   ['a misspelt MTA', { mta: 'Postfx' }, ['mta must be "postfix" or "sendmail", not "Postfx"; did you mean "postfix"?']],
+  [
+    'an MTA with a misspelt key',
+    { mta: { adresses: [25] } },
+    ['mta.adresses is not an option; did you mean "addresses"?'],
+  ],
+  [
+    'where an MTA listens, by name',
+    { mta: { kind: 'postfix', addresses: [25, 'mx.example.com:25', '192.0.2.256:25', '[::1]:0'] } },
+    ['"mx.example.com:25"', '"192.0.2.256:25"', '"[::1]:0"'].map(
+      (given, n) =>
+        `mta.addresses[${n + 1}] must be an address and port such as "192.0.2.1:25", "[2001:db8::1]:25", "*:25" or 25, not ${given}`,
+    ),
+  ],
+  [
+    'a source of liveness that cannot be opened',
+    { liveness: { name: 'mine' } },
+    ['liveness must be "proc", "off", agent(…) or { name, open }, not an object'],
+  ],
+  [
+    'a misspelt source',
+    { liveness: 'procfs' },
+    ['liveness must be "proc", "off", agent(…) or { name, open }, not "procfs"'],
+  ],
+  [
+    'an answer for clients that left',
+    { onClientLeft: 'reject' },
+    ['onClientLeft must be "421" or "tempfail" or "accept" or "discard", not "reject"'],
+  ],
   [
     'a misspelt level',
     { log: { level: 'warning' } },
@@ -261,8 +289,24 @@ describe('a valid configuration', () => {
       spool: { memory: 262_144, shared: 67_108_864 },
       mta: null,
       dns: DEFAULT_DNS,
+      mtaAddresses: [],
+      liveness: 'proc',
+      onClientLeft: '421',
       log: { level: 'info', format: 'auto' },
     })
+  })
+
+  it('says what is to be believed of the MTA', () => {
+    const addresses = [25, '*:587', '192.0.2.1:25', '[2001:db8::1]:465']
+    const { mta, mtaAddresses } = validateConfig({ mta: { kind: 'sendmail', addresses } }, 'c.ts').settings
+    expect(mta).toBe('sendmail')
+    expect(mtaAddresses).toEqual([
+      { address: '', port: 25 },
+      { address: '', port: 587 },
+      { address: '192.0.2.1', port: 25 },
+      { address: '2001:db8::1', port: 465 },
+    ])
+    expect(validateConfig({ mta: 'postfix' }, 'c.ts').settings).toMatchObject({ mta: 'postfix', mtaAddresses: [] })
   })
 
   it('becomes milliseconds and bytes', () => {

@@ -220,6 +220,7 @@ test('a hook that never settles is told when its session is closed and when the 
   await conversation.mail()
   void conversation.rcpt()
   conversation.session.close()
+  await new Promise(resolve => setImmediate(resolve))
   expect(lines[0]).toContain('a hook is still running although nobody waits for it {"hook":"rcpt"')
   await filter.close()
   expect(lines[1]).toContain('hooks of this plugin never settled {"hooks":[{"hook":"rcpt","session":"s1"')

@@ -10,6 +10,7 @@ import {
   DEFAULT_LIMITS,
   type HoldSettings,
   type Limits,
+  type OnClientLeft,
 } from '../../../src/host/config/settings.ts'
 import { EDIT_KINDS } from '../../../src/host/message/edit.ts'
 import { createSpool } from '../../../src/host/message/spool.ts'
@@ -18,6 +19,8 @@ import type { HostEvent } from '../../../src/host/observe/event.ts'
 import { silent } from '../../../src/host/observe/logger.ts'
 import { Session, type Settlement } from '../../../src/host/session.ts'
 import { Holds, holdLimits } from '../../../src/host/time/holds.ts'
+import type { Liveness } from '../../../src/host/time/liveness.ts'
+import { Watch } from '../../../src/host/time/watch.ts'
 import type { Verdict } from '../../../src/host/verdict.ts'
 import { HandClock } from './clock.ts'
 
@@ -36,6 +39,8 @@ export interface RigOptions {
   readonly holds?: Partial<HoldSettings>
   /** SMTP connections said to be open. */
   sessions?(): number
+  readonly liveness?: Liveness
+  readonly onClientLeft?: OnClientLeft
 }
 
 export function rig(filters: readonly ChainFilter[], options: RigOptions = {}): Rig {
@@ -53,10 +58,18 @@ export function rig(filters: readonly ChainFilter[], options: RigOptions = {}): 
     holdLimits({ ...DEFAULT_HOLDS, ...options.holds }, limits.sessions, null),
     () => options.sessions?.() ?? 1,
   )
+  const { liveness } = options
+  const watch = liveness === undefined ? null : new Watch({ source: liveness, name: 'the test', clock, log: silent })
   const session = new Session({
     id: 's',
     filters,
-    settings: { budget: { command: null, end: null, ...options.budget }, limits },
+    settings: {
+      budget: { command: null, end: null, ...options.budget },
+      limits,
+      mtaAddresses: [],
+      onClientLeft: options.onClientLeft ?? '421',
+    },
+    watch,
     clock,
     spool,
     holds,
