@@ -10,9 +10,13 @@ import type { z } from 'zod'
 export function suggestion(given: string, known: readonly string[]): string {
   if (known.length === 0) return ''
   const folded = new Map(known.map(name => [name.toLowerCase(), name]))
-  const near = closest(given.toLowerCase(), [...folded.keys()])
+  const lower = given.toLowerCase()
+  const near = closest(lower, [...folded.keys()])
   const within = Math.max(1, Math.floor(near.length / 3))
-  return distance(given.toLowerCase(), near) <= within ? `; did you mean "${folded.get(near)}"?` : ''
+  const apart = distance(lower, near)
+  // Two letters swapped are one slip, and two edits.
+  const swapped = apart === 2 && [...lower].sort().join('') === [...near].sort().join('')
+  return apart <= within || swapped ? `; did you mean "${folded.get(near)}"?` : ''
 }
 
 /** A value as it is quoted in a message. */
