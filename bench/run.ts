@@ -4,6 +4,7 @@
  * only processes that it started.
  */
 import { parseArgs } from 'node:util'
+import { cleanUp } from '../test/interop/harness/cleanup.ts'
 import { type Cell, cells } from './cells.ts'
 import { runHolds } from './holds.ts'
 import { type CellResult, type Effort, measure } from './measure.ts'
@@ -18,6 +19,7 @@ const USAGE = `usage: npm run bench -- [options]
   --quick          short rounds, a few seconds a cell
   --only PATTERN   only cells whose name matches, such as '10KB c10 m3'; a regular expression
   --postfix        the whole-system figure instead: real Postfix, three milters (see README.md)
+  --lookups        look-ups instead: 100,000 users in each real backend (with --only NAME: that one)
   --holds          what held clients cost instead: 10,000 at once (--sessions N for others)
   --edit           each external milter adds a header
   --write BYTES    largest write of the MTA; Postfix on a UNIX socket writes 4096 at a time (default: all at once)
@@ -34,6 +36,7 @@ function readOptions() {
         only: { type: 'string' },
         postfix: { type: 'boolean', default: false },
         holds: { type: 'boolean', default: false },
+        lookups: { type: 'boolean', default: false },
         sessions: { type: 'string', default: '10000' },
         edit: { type: 'boolean', default: false },
         write: { type: 'string' },
@@ -100,6 +103,11 @@ async function main(): Promise<number> {
     for (const cell of chosen()) console.log(cell.name)
     return 0
   }
+  if (values.lookups) {
+    // It loads every driver.
+    const { runLookups } = await import('./lookups.ts')
+    return (await runLookups(values.only ?? '', values.json)) ? 0 : 1
+  }
   if (values.holds) return (await runHolds(Number(values.sessions), values.json)) ? 0 : 1
   const met = values.postfix ? await runPostfix(buildTools(), values) : await matrix()
   return met ? 0 : 1
@@ -107,7 +115,7 @@ async function main(): Promise<number> {
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
-    void stopAll().finally(() => process.exit(130))
+    void Promise.all([stopAll(), cleanUp()]).finally(() => process.exit(130))
   })
 }
 try {

@@ -38,9 +38,16 @@ export class MetricsRegistry implements Metrics {
   }
 }
 
+interface Counted {
+  readonly labels: Readonly<Record<string, string>>
+  value: number
+}
+
 class StoredCounter implements Counter {
   readonly help: string
-  readonly #samples = new Map<string, { readonly labels: Readonly<Record<string, string>>; value: number }>()
+  readonly #samples = new Map<string, Counted>()
+  /** Who counts the same often gives the same frozen labels, and they are not sorted each time. */
+  readonly #frozen = new WeakMap<object, Counted>()
 
   constructor(help: string) {
     this.help = help
@@ -49,13 +56,21 @@ class StoredCounter implements Counter {
   add(amount = 1, labels: Readonly<Record<string, string>> = {}): void {
     // A counter never falls; a wrong amount is a plugin's bug and must not cost mail.
     if (!(amount > 0 && Number.isFinite(amount))) return
+    const known = this.#frozen.get(labels)
+    if (known !== undefined) {
+      known.value += amount
+      return
+    }
     const sorted = Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1))
     const key = JSON.stringify(sorted)
-    const sample = this.#samples.get(key)
-    if (sample !== undefined) sample.value += amount
-    else if (this.#samples.size < MOST_LABEL_SETS)
-      this.#samples.set(key, { labels: Object.fromEntries(sorted), value: amount })
-    else this.#overflow(amount)
+    let sample = this.#samples.get(key)
+    if (sample === undefined) {
+      if (this.#samples.size >= MOST_LABEL_SETS) return this.#overflow(amount)
+      sample = { labels: Object.fromEntries(sorted), value: 0 }
+      this.#samples.set(key, sample)
+    }
+    sample.value += amount
+    if (Object.isFrozen(labels)) this.#frozen.set(labels, sample)
   }
 
   samples(): readonly Sample[] {

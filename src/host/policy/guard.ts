@@ -41,6 +41,7 @@ export class GuardedLookup<T> implements Lookup<T> {
   readonly #underway = new Map<string, Promise<Found<T>>>()
   readonly #closing = new AbortController()
   readonly #results: Counter
+  readonly #labels = new Map<Result, Readonly<Record<string, string>>>()
   readonly #junk: JunkFilter
   #lastError: Error | null = null
 
@@ -100,10 +101,11 @@ export class GuardedLookup<T> implements Lookup<T> {
       const why = this.#lastError?.message ?? ''
       return this.#afterError(key, hostError('LOOKUP_PAUSED', this.name, this.#breaker.failures, why))
     }
-    const controller = new AbortController()
+    // What lies in memory answers at once, and has no use for a signal of its own.
+    const controller = this.#source.readAt === undefined ? new AbortController() : null
     let raw: unknown
     try {
-      raw = this.#source.get(key, controller.signal)
+      raw = this.#source.get(key, (controller ?? this.#closing).signal)
       if (!(raw instanceof Promise)) {
         const value = this.#typed(key, raw)
         if (!(value instanceof Promise)) return this.#answered(key, value)
@@ -112,7 +114,9 @@ export class GuardedLookup<T> implements Lookup<T> {
     } catch (thrown) {
       return this.#failed(key, thrown)
     }
-    const pending = this.#awaited(key, raw as Promise<unknown>, controller).finally(() => this.#underway.delete(key))
+    const pending = this.#awaited(key, raw as Promise<unknown>, controller ?? new AbortController()).finally(() =>
+      this.#underway.delete(key),
+    )
     this.#underway.set(key, pending)
     return pending
   }
@@ -229,7 +233,12 @@ export class GuardedLookup<T> implements Lookup<T> {
   }
 
   #count(result: Result): void {
-    this.#results.add(1, { lookup: this.name, result })
+    let labels = this.#labels.get(result)
+    if (labels === undefined) {
+      labels = Object.freeze({ lookup: this.name, result })
+      this.#labels.set(result, labels)
+    }
+    this.#results.add(1, labels)
   }
 }
 

@@ -26,6 +26,14 @@ test('a name is made one that Prometheus takes', () => {
   expect(metrics.snapshot().map(({ name }) => name)).toEqual(['milterhost_my_plugin_x_y', '_9lives'])
 })
 
+test('labels that are frozen count as others do', () => {
+  const metrics = new MetricsRegistry()
+  const counter = metrics.counter('x', '')
+  const frozen = Object.freeze({ a: '1' })
+  for (const labels of [frozen, { a: '1' }, frozen, frozen, { a: '2' }]) counter.add(1, labels)
+  expect(metrics.snapshot()[0]!.samples.map(({ value }) => value)).toEqual([4, 1])
+})
+
 test('a counter never falls', () => {
   const metrics = new MetricsRegistry()
   const counter = metrics.counter('x', '')
