@@ -9,6 +9,7 @@ import { checkCommand } from './check.ts'
 import { complain, EXIT, EXIT_HELP, type ExitCode } from './console.ts'
 import { listCommand } from './list.ts'
 import { pluginCommand } from './plugin-command.ts'
+import { policyCommand } from './policy.ts'
 import { runCommand } from './run.ts'
 import { tryCommand } from './try.ts'
 
@@ -30,6 +31,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     .addCommand(checkCommand(done))
     .addCommand(listCommand(done))
     .addCommand(tryCommand(done))
+    .addCommand(policyCommand(done))
     .addHelpText('after', PLUGIN_HELP)
     .addHelpText('after', EXIT_HELP)
     .showHelpAfterError('(add --help for what there is)')
@@ -39,7 +41,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     const known = program.commands.map(command => command.name())
     const added = await pluginCommand(argv, known, done)
     if (added !== null) program.addCommand(added)
-    for (const command of [program, ...program.commands, ...(added?.commands ?? [])])
+    for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)])
       command.exitOverride().configureOutput({ writeErr: text => complain(text.trimEnd()) })
     await program.parseAsync(argv, { from: 'user' })
     return code
@@ -55,7 +57,9 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
       return EXIT.failed
     }
     complain(`milterhost: ${message}`)
-    return /^CONFIG_|^FILTER_NOT_CREATED$|^MESSAGE_UNREADABLE$|^COMMAND_UNKNOWN$/.test(code) ? EXIT.usage : EXIT.failed
+    return /^CONFIG_|^FILTER_NOT_CREATED$|^MESSAGE_UNREADABLE$|^COMMAND_UNKNOWN$|^POLICY_COMMAND$/.test(code)
+      ? EXIT.usage
+      : EXIT.failed
   } finally {
     clearInterval(awake)
   }

@@ -92,6 +92,8 @@ const table = {
   LOOKUP_VALUE: (lookup: string, key: string, what: string): string =>
     `look-up ${lookup} has a value for ${JSON.stringify(key)} that cannot be used: ${what}`,
 
+  POLICY_COMMAND: (what: string): string => `policy: ${what}`,
+
   // Plugins
   PLUGIN_DEFINITION: (plugin: string, what: string): string => `definePlugin of ${plugin}: ${what}`,
   PLUGIN_API: (plugin: string, api: string, ours: number): string =>

@@ -12,7 +12,7 @@ import type { MaybePromise } from '../host/filter.ts'
 import { guardedEntry } from '../host/policy/guard.ts'
 import type { LookupEntry, LookupEnvironment, Source } from '../host/policy/lookup.ts'
 import { type LookupOptions, readLookupOptions } from '../host/policy/lookup-options.ts'
-import { Cdb } from './postfix/cdb.ts'
+import { readCdb } from './postfix/cdb.ts'
 import { dumpTable } from './postfix/dump.ts'
 import { braced } from './postfix/inline.ts'
 import { readCidr, readPcre, readRegexp } from './postfix/patterns.ts'
@@ -49,16 +49,12 @@ const rules = (readTest: ReadTest): FileType => ({
   ending: '',
   read: async path => readRules(await readFile(path, 'utf8'), readTest),
 })
-const readCdb = async (path: string): Promise<Find> => {
-  const cdb = new Cdb(await readFile(path))
-  return key => cdb.get(key.toLowerCase())
-}
 
 const FILES: Readonly<Record<string, FileType>> = {
   hash: dumped('.db'),
   btree: dumped('.db'),
   lmdb: dumped('.lmdb'),
-  cdb: { ending: '.cdb', read: readCdb },
+  cdb: { ending: '.cdb', read: async path => fixed(readCdb(await readFile(path))) },
   texthash: { ending: '', read: async path => fixed(readTexthash(await readFile(path, 'utf8'))) },
   regexp: rules(readRegexp),
   pcre: rules(readPcre),

@@ -31,7 +31,7 @@ function configured(): { path: string; message: string } {
 }
 
 describe('milterhost', () => {
-  it.each(['run', 'check', 'list', 'try'])('%s --help shows examples and exit codes', command => {
+  it.each(['run', 'check', 'list', 'try', 'policy'])('%s --help shows examples and exit codes', command => {
     const { code, out } = milterhost([command, '--help'])
     expect(code).toBe(0)
     expect(out).toMatch(/Usage: milterhost/)

@@ -65,7 +65,10 @@ class StoredCounter implements Counter {
     const key = JSON.stringify(sorted)
     let sample = this.#samples.get(key)
     if (sample === undefined) {
-      if (this.#samples.size >= MOST_LABEL_SETS) return this.#overflow(amount)
+      if (this.#samples.size >= MOST_LABEL_SETS) {
+        this.#overflow(amount)
+        return
+      }
       sample = { labels: Object.fromEntries(sorted), value: 0 }
       this.#samples.set(key, sample)
     }

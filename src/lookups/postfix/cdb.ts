@@ -1,49 +1,39 @@
 /**
  * Reads cdb, the constant database (D. J. Bernstein's format, cr.yp.to/cdb/cdb.txt), which `postmap cdb:` writes. Pure.
  *
- * 256 hash tables of (hash, position) pairs, then open addressing. Postfix writes keys and values without a trailing NUL, other
- * programs with one: both are found, as Postfix does.
+ * 256 places of hash tables, then the records one after the other, then the tables. All records are taken into memory once; the hash
+ * tables are not needed for that, but tell where the records end. Programs other than Postfix write a NUL behind key and value.
  */
 
 const HEADER = 2048
 
-export class Cdb {
-  readonly #data: Buffer
-
-  /** Throws when it is no cdb. */
-  constructor(data: Buffer) {
-    if (data.length < HEADER) throw new Error('it is no cdb: too short')
-    for (let table = 0; table < 256; table++) {
-      const end = data.readUInt32LE(table * 8) + data.readUInt32LE(table * 8 + 4) * 8
-      if (end > data.length) throw new Error('it is no cdb, or not whole')
-    }
-    this.#data = data
+/** The first value of each key. Throws when it is no cdb, or damaged. */
+export function readCdb(data: Buffer): ReadonlyMap<string, string> {
+  const end = endOfRecords(data)
+  const table = new Map<string, string>()
+  let at = HEADER
+  while (at < end) {
+    if (at + 8 > end) throw new Error('it is a damaged cdb')
+    const value = at + 8 + data.readUInt32LE(at)
+    const next = value + data.readUInt32LE(at + 4)
+    if (next > end) throw new Error('it is a damaged cdb')
+    const key = text(data.subarray(at + 8, value))
+    if (!table.has(key)) table.set(key, text(data.subarray(value, next)))
+    at = next
   }
-
-  /** The first value of a key. Throws when the file is damaged. */
-  get(key: string): string | null {
-    const bytes = Buffer.from(key, 'utf8')
-    return this.#find(bytes) ?? this.#find(Buffer.concat([bytes, Buffer.of(0)]))
-  }
-
-  #find(key: Buffer): string | null {
-    const data = this.#data
-    let hash = 5381
-    for (const byte of key) hash = (((hash << 5) + hash) ^ byte) >>> 0
-    const table = (hash & 255) * 8
-    const start = data.readUInt32LE(table)
-    const slots = data.readUInt32LE(table + 4)
-    for (let probe = 0; probe < slots; probe++) {
-      const slot = start + (((hash >>> 8) + probe) % slots) * 8
-      const position = data.readUInt32LE(slot + 4)
-      if (position === 0) return null
-      if (data.readUInt32LE(slot) !== hash) continue
-      const keyLength = data.readUInt32LE(position)
-      const from = position + 8
-      if (!data.subarray(from, from + keyLength).equals(key)) continue
-      const value = data.subarray(from + keyLength, from + keyLength + data.readUInt32LE(position + 4))
-      return (value.at(-1) === 0 ? value.subarray(0, -1) : value).toString('utf8')
-    }
-    return null
-  }
+  return table
 }
+
+function endOfRecords(data: Buffer): number {
+  if (data.length < HEADER) throw new Error('it is no cdb: too short')
+  let end = data.length
+  for (let place = 0; place < HEADER; place += 8) {
+    const start = data.readUInt32LE(place)
+    const size = data.readUInt32LE(place + 4) * 8
+    if (start < HEADER || start + size > data.length) throw new Error('it is no cdb, or not whole')
+    end = Math.min(end, start)
+  }
+  return end
+}
+
+const text = (bytes: Buffer): string => (bytes.at(-1) === 0 ? bytes.subarray(0, -1) : bytes).toString('utf8')

@@ -5,7 +5,7 @@
  * holds its lock for longer than `BUSY` makes a look-up fail rather than all mail wait.
  */
 import { statSync } from 'node:fs'
-import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import type { Database, DatabaseOptions, Dialect } from './database.ts'
 import type { Row } from './query.ts'
 
@@ -14,7 +14,9 @@ export const sqliteDialect: Dialect = { name: 'sqlite', mark: () => '?' }
 /** Milliseconds: nothing else happens in the meantime. */
 const BUSY = 50
 
-export function openSqlite({ url, writable }: DatabaseOptions): Database {
+export async function openSqlite({ url, writable }: DatabaseOptions): Promise<Database> {
+  // Only where it is used: older releases of Node 24 warn of it as experimental.
+  const { DatabaseSync: Sqlite } = await import('node:sqlite')
   const path = url.replace(/^sqlite:(?:\/\/)?/, '')
   let open: {
     readonly database: DatabaseSync
@@ -28,7 +30,7 @@ export function openSqlite({ url, writable }: DatabaseOptions): Database {
     if (open !== null && open.file === file) return open
     open?.database.close()
     open = null
-    const database = new DatabaseSync(path, { readOnly: !writable, timeout: BUSY })
+    const database = new Sqlite(path, { readOnly: !writable, timeout: BUSY })
     open = { database, file, statements: new Map() }
     return open
   }
