@@ -11,6 +11,7 @@ import { HostError, hostError } from '../../host/errors.ts'
 import type { AbortReason, MaybePromise } from '../../host/filter.ts'
 import type { MtaKind } from '../../host/mta.ts'
 import type { Settlement } from '../../host/session.ts'
+import { Alarm } from '../../host/time/alarm.ts'
 import type { Clock } from '../../host/time/clock.ts'
 import { CONTINUE, tempfailWith, type Verdict } from '../../host/verdict.ts'
 import {
@@ -65,6 +66,7 @@ const NOBODY = { family: 'unknown', address: '', port: 0, hostname: 'unknown' } 
 export class Conversation {
   readonly #options: ConversationOptions
   readonly #line: Line
+  readonly #patience: Alarm
   #attached: Attachment | null = null
   #order = new CommandOrder()
   /** What everything of the present message is answered: it was refused, or torn. */
@@ -75,6 +77,7 @@ export class Conversation {
   constructor(options: ConversationOptions) {
     this.#options = options
     this.#line = options.line
+    this.#patience = new Alarm(options.clock)
   }
 
   get negotiated(): boolean {
@@ -115,6 +118,7 @@ export class Conversation {
   leave(reason: AbortReason): void {
     if (this.#closed) return
     this.#closed = true
+    this.#patience.close()
     this.#attached?.close(reason)
   }
 
@@ -265,7 +269,7 @@ export class Conversation {
   #patiently<T>(kind: OrderedCommand, answer: Promise<T>): Promise<T> {
     const { mta, terms, progress } = this.#attached!
     const every = terms.silent.has(kind) ? null : progressEvery(kind, mta, progress)
-    return sendingProgress(answer, every, this.#options.clock, () => {
+    return sendingProgress(answer, every, this.#patience, () => {
       if (!this.#closed) this.#line.write(PROGRESS)
     })
   }

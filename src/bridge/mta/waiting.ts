@@ -5,7 +5,7 @@
  * filter off for the rest of the session.
  */
 import type { MtaKind } from '../../host/mta.ts'
-import type { Clock } from '../../host/time/clock.ts'
+import type { Alarm } from '../../host/time/alarm.ts'
 import type { OrderedCommand } from './order.ts'
 
 const everyAtEnd = 5_000
@@ -17,21 +17,17 @@ export function progressEvery(command: OrderedCommand, mta: MtaKind, before: num
 }
 
 /** Calls `send` every so often until the promise settles, whatever way. */
-export async function sendingProgress<T>(
+export function sendingProgress<T>(
   promise: Promise<T>,
   every: number | null,
-  clock: Clock,
+  alarm: Alarm,
   send: () => void,
 ): Promise<T> {
   if (every === null) return promise
   const tick = (): void => {
     send()
-    cancel = clock.after(every, tick)
+    alarm.set(every, tick)
   }
-  let cancel = clock.after(every, tick)
-  try {
-    return await promise
-  } finally {
-    cancel()
-  }
+  alarm.set(every, tick)
+  return promise.finally(() => alarm.clear())
 }

@@ -7,6 +7,7 @@
  */
 import { type HostError, hostError } from '../errors.ts'
 import type { AbortReason, HoldOutcome, MaybePromise } from '../filter.ts'
+import type { Alarm } from '../time/alarm.ts'
 import type { Clock } from '../time/clock.ts'
 import type { Deadline } from './budget.ts'
 import { describeThrown, Failure } from './failure.ts'
@@ -26,16 +27,18 @@ export type BeginHold = (signal: AbortSignal) => Promise<HoldOutcome>
 export class Call<T> {
   readonly limits: CallLimits
   readonly #clock: Clock
+  readonly #alarm: Alarm
   readonly #controller: AbortController
   #settle: ((result: T | Failure) => void) | null = null
-  #cancelTimer: (() => void) | null = null
   /** What is left of the filter's own limit, as of `#ownSince`; it does not run down while a hold is open. */
   #ownLeft: number
   #ownSince: number
   #holds = 0
 
-  constructor(clock: Clock, limits: CallLimits, controller: AbortController) {
+  /** The alarm is this call's until it has its result. */
+  constructor(clock: Clock, alarm: Alarm, limits: CallLimits, controller: AbortController) {
     this.#clock = clock
+    this.#alarm = alarm
     this.limits = limits
     this.#controller = controller
     this.#ownLeft = limits.own
@@ -54,7 +57,7 @@ export class Call<T> {
     return new Promise(resolve => {
       this.#settle = result => {
         this.#settle = null
-        this.#cancelTimer?.()
+        this.#alarm.clear()
         resolve(result)
       }
       answer.then(
@@ -100,14 +103,11 @@ export class Call<T> {
 
   #arm(): void {
     if (this.#settle === null) return
-    this.#cancelTimer?.()
     const now = this.#clock.monotonic()
     const budget = this.limits.deadline.left()
     const own = this.#holds > 0 ? Number.POSITIVE_INFINITY : this.#ownLeft - (now - this.#ownSince)
-    this.#cancelTimer = null
-    if (this.#holds > 0 && this.limits.deadline.grace > 0) return
-    const next = Math.max(0, Math.min(own, budget))
-    this.#cancelTimer = this.#clock.after(next, () => {
+    if (this.#holds > 0 && this.limits.deadline.grace > 0) return this.#alarm.clear()
+    this.#alarm.set(Math.max(0, Math.min(own, budget)), () => {
       const { filter, stage, own: limit } = this.limits
       this.#expire(
         own < budget ? failed(hostError('FILTER_TIMEOUT', filter, stage, limit / 1000)) : this.#budgetSpent(),

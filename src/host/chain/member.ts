@@ -20,6 +20,7 @@ import type { OnFailure } from '../observe/event.ts'
 import type { Objection } from '../policy/facts.ts'
 import type { Gate } from '../policy/gate.ts'
 import type { Participation } from '../policy/participation.ts'
+import { Alarm } from '../time/alarm.ts'
 import type { Clock } from '../time/clock.ts'
 import { CONTINUE, isFinal, type Verdict } from '../verdict.ts'
 import type { Deadline } from './budget.ts'
@@ -55,6 +56,7 @@ export class Member {
   /** What it refused the whole connection with, when it joined after the MTA could have been told so. */
   refusal: Verdict | null = null
   readonly #clock: Clock
+  readonly #alarm: Alarm
   readonly #open: (member: Member) => FilterContext
   #session: FilterSession | null = null
   #controller = new AbortController()
@@ -85,6 +87,7 @@ export class Member {
     this.policy = entry.policy
     this.gate = entry.gate ?? null
     this.#clock = clock
+    this.#alarm = new Alarm(clock)
     this.#open = open
   }
 
@@ -152,7 +155,7 @@ export class Member {
     }
     if (stage === 'mail') this.#sawMail = true
     const began = this.#clock.monotonic()
-    const call = new Call<T>(this.#clock, limits, this.#controller)
+    const call = new Call<T>(this.#clock, this.#alarm, limits, this.#controller)
     this.#call = call as Call<unknown>
     const done = (result: T | Failure): T | Failure => {
       this.#call = null
@@ -273,6 +276,7 @@ export class Member {
   /** No more part in this connection. */
   close(): void {
     this.#standing = 'off'
+    this.#alarm.close()
     this.#drop()
   }
 

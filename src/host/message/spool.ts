@@ -159,7 +159,10 @@ class Writer implements BodyWriter {
     if (this.#block !== null) this.#blocks.push(this.#block.subarray(0, this.#used))
     this.#block = null
     const file = this.#file
-    if (file === null) return this.#size > this.#means.memory ? this.#sharedBody() : memoryBody(this.#blocks.splice(0))
+    if (file === null) {
+      const own = this.#lent.size === 0 && this.#size <= this.#means.memory
+      return own ? memoryBody(this.#blocks.splice(0)) : this.#sharedBody()
+    }
     // What goes wrong here is what `flushed` rejects with.
     this.#spill(file)?.catch(() => {})
     return file.flushed().then(() => ({ size: this.#size, memory: null, chunks: () => file.pieces() }))
@@ -227,14 +230,14 @@ class Writer implements BodyWriter {
     }
   }
 
-  /** The next block: of its own while the body is small, then one of the pool, and the file when there is none. */
+  /** The next block: a small one of its own at first, then one of the pool; when there is none, of its own or by way of the file. */
   #begin(left: number): void {
     const { pool, files, memory } = this.#means
-    const lent = this.#size > memory && this.#file === null ? pool.take() : null
+    const small = this.#size <= Math.min(PIECE, memory)
+    const lent = small || this.#file !== null ? null : pool.take()
     if (lent !== null) this.#lent.add(lent)
     else if (this.#size > memory) this.#file ??= files.open()
-    const wanted = Math.max(left, this.#size > PIECE ? PIECE : FIRST_BLOCK)
-    this.#block = lent ?? Buffer.allocUnsafeSlow(Math.min(PIECE, wanted))
+    this.#block = lent ?? Buffer.allocUnsafeSlow(Math.min(PIECE, Math.max(left, small ? FIRST_BLOCK : PIECE)))
     this.#used = 0
   }
 }

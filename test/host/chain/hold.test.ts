@@ -153,6 +153,7 @@ describe('limits', () => {
     await new Promise(resolve => setImmediate(resolve))
     stand.holds.end()
     expect(await pending).toEqual(answer)
+    stand.session.close({ kind: 'client-left', detail: 'QUIT' })
     expect(stand.clock.pending).toBe(0)
   })
 })
