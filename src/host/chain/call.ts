@@ -106,7 +106,10 @@ export class Call<T> {
     const now = this.#clock.monotonic()
     const budget = this.limits.deadline.left()
     const own = this.#holds > 0 ? Number.POSITIVE_INFINITY : this.#ownLeft - (now - this.#ownSince)
-    if (this.#holds > 0 && this.limits.deadline.grace > 0) return this.#alarm.clear()
+    if (this.#holds > 0 && this.limits.deadline.grace > 0) {
+      this.#alarm.clear()
+      return
+    }
     this.#alarm.set(Math.max(0, Math.min(own, budget)), () => {
       const { filter, stage, own: limit } = this.limits
       this.#expire(

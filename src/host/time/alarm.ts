@@ -49,7 +49,10 @@ export class Alarm {
     if (this.#ring === null) return
     // A timer may go off a moment early.
     const left = this.#due - this.#clock.monotonic()
-    if (left > 0) return this.#run(Math.ceil(left))
+    if (left > 0) {
+      this.#run(Math.ceil(left))
+      return
+    }
     const ring = this.#ring
     this.clear()
     ring()
