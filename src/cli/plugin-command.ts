@@ -16,6 +16,9 @@ import { complain, EXIT, EXIT_HELP, type ExitCode, print } from './console.ts'
 import { surroundings } from './environment.ts'
 import { lazyDns } from './lazy-dns.ts'
 
+/** Commands that the package of another name brings, under `commands`. */
+const ELSEWHERE: Readonly<Record<string, string>> = { dmarc: 'dkim' }
+
 /** The command that `argv` asks for, or `null` when `known` commands are to deal with it. Throws when nobody can. */
 export async function pluginCommand(
   argv: readonly string[],
@@ -28,21 +31,29 @@ export async function pluginCommand(
   const file = locateConfig(named, [process.cwd(), SYSTEM_FOLDER])
   const folder = file === null ? process.cwd() : dirname(file)
   const source = new ConfigurationSource(named)
-  const module = `milter-plugin-${name}/command`
+  const plugin = ELSEWHERE[name] ?? name
+  const module = `milter-plugin-${plugin}/command`
   const exported = await source.importFrom(folder, module)
   if (exported === null) {
     if (suggestion(name, known) !== '') return null
-    throw hostError('COMMAND_UNKNOWN', name, folder)
+    throw hostError('COMMAND_UNKNOWN', name, `milter-plugin-${plugin}`, folder)
   }
   const entries = async (): Promise<readonly ConfiguredPlugin[]> => {
     const { configuration } = await source.load()
-    return configuration.entries.flatMap(({ entry: { plugin }, policy }) =>
-      plugin?.name === name ? [{ name: policy.name, options: plugin.options }] : [],
+    return configuration.entries.flatMap(({ entry, policy }) =>
+      entry.plugin?.name === plugin ? [{ name: policy.name, options: entry.plugin.options }] : [],
     )
   }
   const dns = lazyDns(async () => surroundings((await source.load()).configuration.settings).services.dns)
-  return commandOf(name, readCommand(module, exported.command), { entries, dns }, done)
+  return commandOf(
+    name,
+    readCommand(module, plugin === name ? exported.command : (exported.commands as Exported)?.[name]),
+    { entries, dns },
+    done,
+  )
 }
+
+type Exported = Readonly<Record<string, unknown>> | undefined
 
 function commandOf(
   name: string,

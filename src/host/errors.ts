@@ -70,8 +70,8 @@ const table = {
   FILTER_NOT_CREATED: (filter: string, what: string): string => `filter ${filter} could not be set up: ${what}`,
 
   // Commands of plugins
-  COMMAND_UNKNOWN: (name: string, folder: string): string =>
-    `unknown command '${name}': milterhost has none of that name, and no package milter-plugin-${name} with a command is installed for ${folder}`,
+  COMMAND_UNKNOWN: (name: string, plugin: string, folder: string): string =>
+    `unknown command '${name}': milterhost has none of that name, and no package ${plugin} with a command is installed for ${folder}`,
   COMMAND_INVALID: (module: string, what: string): string =>
     `${module} does not give a command that can be used: ${what}`,
 

@@ -13,6 +13,8 @@ import type { DmarcResult } from './dmarc/evaluate.ts'
 import { fieldsOf } from './fields.ts'
 import { networkList } from './networks.ts'
 import { type DkimOptions, type DkimSettings, optionsSchema } from './options.ts'
+import { reportRow } from './reports/record.ts'
+import { ReportStore } from './reports/store.ts'
 import { resolverFor } from './resolver.ts'
 import { dkimKey, dmarcKey, spfKey } from './results.ts'
 import { KeyChooser } from './sign/choose.ts'
@@ -38,6 +40,8 @@ const dkim: Plugin<DkimOptions> = definePlugin({
     const sealKey = new FileReader({ ...around, secret: true }, parsePrivateKey)
     const { seal } = settings.arc
     if (seal !== undefined) sealKey.get(seal.file)
+    const store = settings.reports === undefined ? null : new ReportStore(settings.reports.store)
+    host.onClose(() => store?.close())
     const verified = host.counter('verified_total', 'Messages by the result of their DKIM signatures')
     const dmarcs = host.counter('dmarc_total', 'Messages by their DMARC result and what was done')
     const signed = host.counter('signatures_total', 'Signatures made')
@@ -84,9 +88,25 @@ const dkim: Plugin<DkimOptions> = definePlugin({
       }
     }
 
-    function act(event: EndEvent, { dmarc, arc }: Findings): Answer {
+    /** Mail goes on whatever becomes of the report. */
+    function record(event: EndEvent, row: ReturnType<typeof reportRow>): void {
+      try {
+        if (row !== null) store?.add(row, host.clock.now())
+      } catch (error) {
+        event.log.error({ error: String(error) }, 'a row for the DMARC reports could not be kept')
+      }
+    }
+
+    function act(event: EndEvent, { dmarc, dkim: found, arc }: Findings): Answer {
       if (dmarc === null || settings.dmarc === false) return undefined
-      const { action, wanted, override } = disposition(dmarc, settings.dmarc, arc.trusted)
+      const decided = disposition(dmarc, settings.dmarc, arc.trusted)
+      const { action, wanted, override } = decided
+      const { address } = event.client
+      const spf = event.result(spfKey)
+      record(
+        event,
+        reportRow({ dmarc, dkim: found, spf, disposition: decided, address, senderDomain: event.sender.domain }),
+      )
       dmarcs.add(1, { result: dmarc.result, action })
       const facts = { domain: dmarc.domain, result: dmarc.result, wanted, override }
       if (action !== 'none') event.log.info({ ...facts, action }, 'DMARC')
