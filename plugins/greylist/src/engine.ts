@@ -195,6 +195,19 @@ export class Engine {
     )
   }
 
+  /**
+   * A message that had waited carries a signature of its sender's domain: counts for that domain, which is what its mail is known by
+   * once SPF passes too. Known only when the answer has long been given, so it decides nothing.
+   */
+  async learnSigned(sender: Transaction['sender'], domains: readonly string[], signal: AbortSignal): Promise<void> {
+    const domain = organisation(sender.domain)
+    if (sender.domain === '' || !domains.some(signer => organisation(signer) === domain)) return
+    await this.#quietly(async store => {
+      const origin: Origin = { kind: 'domain', text: `d:${domain}` }
+      await store.credit(await this.question(origin, { sender, recipients: [] }, []), signal)
+    }, signal)
+  }
+
   /** Our own users write to these domains: what comes back from them, with an SPF pass, need not wait. */
   async learnOutbound(domains: Iterable<string>, signal: AbortSignal): Promise<void> {
     const { options, now } = this.#parts

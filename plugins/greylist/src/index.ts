@@ -25,7 +25,7 @@ import { type Options, optionsSchema } from './read-options.ts'
 import { decisionRecord, headerText, replies, Tally } from './report.ts'
 import { isEmbedded, openLocal, openStore, type StoreSurroundings } from './store-choice.ts'
 import { StoreDown, StoreGuard } from './store-guard.ts'
-import { EARLY_TALKER, isListed, SPF, TARPIT, type Transaction } from './transaction.ts'
+import { DKIM, EARLY_TALKER, isListed, SPF, TARPIT, type Transaction } from './transaction.ts'
 
 export type { Ladder, Who } from './ladder.ts'
 export type { Attempt, BypassOptions, EmbeddedChoice, GreylistOptions, SuspectOptions } from './options.ts'
@@ -77,8 +77,10 @@ class Greylist {
       },
       environment: process.env,
     }
+    if (options.onStoreError === 'local' && isEmbedded(options.store))
+      throw new Error("onStoreError: 'local' is for a store that hosts share; this one is local already")
     const store = openStore(options, around)
-    const local = options.onStoreError === 'local' && !isEmbedded(options.store) ? openLocal(options, around) : null
+    const local = options.onStoreError === 'local' ? openLocal(options, around) : null
     this.#guard = new StoreGuard({
       store,
       local,
@@ -157,12 +159,24 @@ class Greylist {
     return undefined
   }
 
-  #settled({ message, outcome, log }: SettledEvent<Connection, Message>): void {
+  #settled(event: SettledEvent<Connection, Message>): void {
+    const { message, outcome, log, sender } = event
     const { ruling, outbound } = message
     const { signal } = new AbortController()
     // The session may be closed before the store has answered: it need not wait for what only concerns later ones.
     if (outcome === 'reject' && ruling !== null && this.#options.demote)
       this.#later(this.#engine.demote(ruling, signal), log)
+    const signed = event.result(DKIM)?.domains
+    const waited = ruling?.verdict === 'pass' && ruling.question !== null && ruling.origin?.kind !== 'domain'
+    if (outcome === 'accept' && waited && Array.isArray(signed))
+      this.#later(
+        this.#engine.learnSigned(
+          sender,
+          signed.filter(domain => typeof domain === 'string'),
+          signal,
+        ),
+        log,
+      )
     if (outcome === 'accept' && outbound.size > 0) this.#later(this.#engine.learnOutbound(outbound, signal), log)
   }
 

@@ -31,6 +31,13 @@ export interface SpfResult {
 export const SPF: ResultKey<SpfResult> = resultKey<SpfResult>('spf')
 /** As `milter-plugin-tarpit` publishes it; only what is read here. */
 export const TARPIT: ResultKey<{ readonly state?: unknown }> = resultKey<{ readonly state?: unknown }>('tarpit')
+/** As `milter-plugin-dkim` publishes it; only what is read here. */
+export interface DkimResult {
+  /** Domains of the signatures that passed. */
+  readonly domains?: readonly string[]
+}
+
+export const DKIM: ResultKey<DkimResult> = resultKey<DkimResult>('dkim')
 export const EARLY_TALKER: ResultKey<boolean> = resultKey<boolean>('early-talker')
 
 export const attemptOf = ({ client, helo, sender, recipients }: Transaction): Attempt => ({

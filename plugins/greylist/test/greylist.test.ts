@@ -1,6 +1,11 @@
-import { definePlugin, resultKey, serviceKey } from 'milterhost/plugin'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { definePlugin, reject, resultKey, serviceKey } from 'milterhost/plugin'
 import { type FakeZone, fakeClock, fakeDns, type TestMail, testPlugin } from 'milterhost/testing'
-import { describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import spfFilter from '../../spf/src/index.ts'
 import greylist, { type GreylistOptions } from '../src/index.ts'
 import type { Ladder } from '../src/ladder.ts'
 
@@ -145,7 +150,6 @@ describe('where mail comes from', () => {
   })
 
   test('what an spf filter found before is taken, and its failures are suspicious', async () => {
-    const { definePlugin, resultKey } = await import('milterhost/plugin')
     const spf = (result: string) =>
       definePlugin({
         name: 'spf',
@@ -159,6 +163,25 @@ describe('where mail comes from', () => {
     await using passing = await testPlugin([spf('pass')(), greylist({ ...options, mode: 'all' })], { dns: macros })
     await passing.deliver(SERVER)
     expect(passing.logs.at(-1)?.fields).toMatchObject({ origin: 'd:example.org' })
+  })
+
+  test('where a record has macros the spf filter’s word is taken, from whatever address of the domain', async () => {
+    const zone: FakeZone = {
+      'pool.example': { txt: ['v=spf1 exists:%{ir}.spf.pool.example -all'] },
+      '9.113.0.203.spf.pool.example': { a: ['127.0.0.2'] },
+      '77.2.0.192.spf.pool.example': { a: ['127.0.0.2'] },
+    }
+    const clock = fakeClock()
+    const entries = [spfFilter(), greylist({ store: { path: ':memory:' }, jitter: 0 })]
+    await using host = await testPlugin(entries, { clock, dns: fakeDns(zone) })
+    const from = (address: string): TestMail => ({
+      ...LINE,
+      from: 'list@pool.example',
+      client: { address, hostname: null },
+    })
+    expect((await host.deliver(from('203.0.113.9'))).verdict.kind).toBe('tempfail')
+    await clock.advance('5m')
+    expect((await host.deliver(from('192.0.2.77'))).verdict.kind).toBe('continue')
   })
 
   test('a DNS that never answers costs its time and no more', async () => {
@@ -301,9 +324,76 @@ describe('one transaction, one answer', () => {
   })
 })
 
+describe('what is learned', () => {
+  const dkim = (domains: unknown) =>
+    definePlugin({
+      name: 'dkim',
+      setup: () => ({ end: event => event.publish(resultKey<unknown>('dkim'), { domains }) }),
+    })
+  const fromServer: TestMail = { ...LINE, from: 'a@signed.example' }
+  const zone = { 'signed.example': { txt: ['v=spf1 ip4:192.0.2.0/24 -all'] } }
+
+  test.each<[unknown, string]>([
+    [['mail.signed.example'], 'continue'],
+    [['other.example'], 'tempfail'],
+    [[7, null], 'tempfail'],
+    ['signed.example', 'tempfail'],
+  ])('a signature %j on mail that had waited makes its domain known, where SPF passes: %s', async (domains, kind) => {
+    const clock = fakeClock()
+    const entry = greylist({ store: { path: ':memory:' }, jitter: 0 })
+    await using host = await testPlugin([entry, dkim(domains)()], { clock, dns: fakeDns(zone) })
+    await host.deliver(fromServer)
+    await clock.advance('5m')
+    expect((await host.deliver(fromServer)).verdict.kind).toBe('continue')
+    await clock.advance('1s')
+    const elsewhere = { ...fromServer, client: { address: '192.0.2.9', hostname: null } }
+    expect((await host.deliver(elsewhere)).verdict.kind).toBe(kind)
+  })
+})
+
+describe('a store that cannot be asked', () => {
+  let folder: string
+  let lock: DatabaseSync
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'greylist-'))
+  })
+  afterEach(() => {
+    lock.close()
+    rmSync(folder, { recursive: true })
+  })
+
+  /** A greylist whose file another process does not let go of. */
+  async function locked(options: GreylistOptions) {
+    const path = join(folder, 'greylist.sqlite')
+    const grey = await start({ ...options, secret: 'a secret of this site', store: { path } })
+    lock = new DatabaseSync(path)
+    lock.exec('BEGIN IMMEDIATE')
+    return grey
+  }
+
+  test('is no reason to put off, by default', async () => {
+    await using grey = await locked({})
+    expect(await grey.kind(LINE)).toBe('continue')
+    expect(grey.rule()).toMatchObject({ verdict: 'pass', rule: 'store-down', store: null })
+    const failures = grey.host.counters().find(({ name }) => name === 'milterhost_greylist_store_failures_total')
+    expect(failures?.samples[0]?.value).toBe(1)
+    lock.exec('ROLLBACK')
+    expect(await grey.kind(LINE)).toBe('tempfail')
+  })
+
+  test('is one where the postmaster says so, in words that do not speak of greylisting', async () => {
+    await using grey = await locked({ onStoreError: 'tempfail' })
+    expect((await grey.host.deliver(LINE)).verdict).toMatchObject({
+      kind: 'tempfail',
+      reply: { code: 451, enhanced: '4.3.0' },
+    })
+    expect(await grey.kind(SERVER)).toBe('continue')
+    lock.exec('ROLLBACK')
+  })
+})
+
 describe('what is learned is lost', () => {
   test('when a message that passed is rejected by another filter', async () => {
-    const { definePlugin, reject } = await import('milterhost/plugin')
     const scanner = definePlugin({
       name: 'scanner',
       setup: () => ({ end: event => (event.header('X-Bad') === undefined ? undefined : reject('A virus')) }),
@@ -395,6 +485,7 @@ describe('options', () => {
     [{ store: 'mysql://x' as never }, 'store'],
     [{ secret: 'short' }, 'secret'],
     [{ header: 'X Grey' }, 'header'],
+    [{ onStoreError: 'local' }, 'onStoreError'],
     [{ reply: { enhanced: '5.7.1' as never } }, 'enhanced'],
   ])('%j is refused with its name', async (options, name) => {
     await expect(start(options)).rejects.toThrow(name)
