@@ -27,6 +27,10 @@ export interface Envelope {
   readonly to: readonly string[]
   /** Name of the authenticated user. */
   readonly auth: string | null
+  /** TLS version, e.g. `TLSv1.3`; none without TLS. */
+  readonly tls?: string | null
+  /** Further macros, told at connect. */
+  readonly macros?: ReadonlyMap<string, string>
 }
 
 export interface Step {
@@ -56,11 +60,12 @@ export async function play(
   envelope: Envelope,
   message: MessageFile,
   around: Surroundings,
+  make: (configuration: Configuration, around: Surroundings) => Promise<ChainFilter[]> = createFilters,
 ): Promise<Played> {
   const directory = mkdtempSync(join(tmpdir(), 'milterhost-try-'))
   const { settings } = configuration
   const spool = createSpool({ ...settings.spool, directory, limit: settings.limits.body })
-  const filters = await createFilters(configuration, around)
+  const filters = await make(configuration, around)
   try {
     const seen: HostEvent[] = []
     const { clock, log } = around
@@ -105,8 +110,9 @@ class Player {
   async play(envelope: Envelope, message: MessageFile): Promise<void> {
     const session = this.#session
     const { client, helo, from, to, auth } = envelope
-    session.macros.set('connect', this.#connectMacros(client))
+    session.macros.set('connect', new Map([...this.#connectMacros(client), ...(envelope.macros ?? [])]))
     if (await this.#step('connect', `CONNECT ${client.hostname} ${client.address}`, session.connect(client))) return
+    if (envelope.tls) session.macros.set('helo', new Map([['tls_version', envelope.tls]]))
     if (await this.#step('helo', `EHLO ${encodeText(helo)}`, session.helo(encodeText(helo)))) return
     const sender = pathOf(from)
     session.macros.set('mail', this.#mailMacros(sender, auth))

@@ -7,6 +7,7 @@ import { Command, CommanderError } from 'commander'
 import { installation } from '../host/config/installation.ts'
 import { checkCommand } from './check.ts'
 import { complain, EXIT, EXIT_HELP, type ExitCode } from './console.ts'
+import { explainCommand } from './explain.ts'
 import { listCommand } from './list.ts'
 import { pluginCommand } from './plugin-command.ts'
 import { policyCommand } from './policy.ts'
@@ -32,6 +33,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     .addCommand(listCommand(done))
     .addCommand(tryCommand(done))
     .addCommand(policyCommand(done))
+    .addCommand(explainCommand(done))
     .addHelpText('after', PLUGIN_HELP)
     .addHelpText('after', EXIT_HELP)
     .showHelpAfterError('(add --help for what there is)')

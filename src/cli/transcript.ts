@@ -56,6 +56,15 @@ function eventLines(event: HostEvent): string[] {
     }
     case 'answer-refused':
       return [`  ${event.filter}: dropped: ${harmless(event.detail)}`]
+    case 'condition-decided': {
+      const { filter, takesPart, recipient, by } = event
+      const whom = recipient === null ? '' : ` for ${readable(recipient)}`
+      return [
+        `  ${filter}: takes ${takesPart ? '' : 'no '}part${whom}${by.length === 0 ? '' : `: ${harmless(by.join(', '))}`}`,
+      ]
+    }
+    case 'condition-failed':
+      return [`  ${event.filter}: the condition ${harmless(event.condition)} failed: ${harmless(event.detail)}`]
     case 'limit-reached':
       return [`  limit reached (${event.code}): ${harmless(event.detail)}`]
     default:

@@ -73,7 +73,7 @@ ${EXIT_HELP}`,
     )
     .action(async (file: string, options: TryOptions) => done(await tryMessage(file, options)))
 
-const LOCAL: Client = { family: 'inet', address: '127.0.0.1', port: 40_000, hostname: 'localhost' }
+export const LOCAL: Client = { family: 'inet', address: '127.0.0.1', port: 40_000, hostname: 'localhost' }
 
 async function tryMessage(file: string, options: TryOptions): Promise<ExitCode> {
   const message = parseMessage(readMessage(file))
@@ -117,7 +117,7 @@ function show(played: Played, message: MessageFile, { json, raw, output }: TryOp
   if (output !== undefined) print(`The resulting message is in ${output}.`)
 }
 
-function readMessage(file: string): Buffer {
+export function readMessage(file: string): Buffer {
   try {
     return readFileSync(file === '-' ? 0 : file)
   } catch (error) {
@@ -132,7 +132,7 @@ async function chainOf({ config, socket: address, protocol }: TryOptions): Promi
 }
 
 /** `192.0.2.1`, `192.0.2.1,mx.example.org`, `2001:db8::1`. */
-function clientOf(text: string): Client {
+export function clientOf(text: string): Client {
   const [address = '', ...rest] = text.split(',')
   const bare = address.replace(/^IPv6:/i, '')
   const family = isIPv4(bare) ? 'inet' : isIPv6(bare) ? 'inet6' : null
@@ -141,4 +141,4 @@ function clientOf(text: string): Client {
   return { family, address: bare, port: 40_000, hostname: encodeText(hostname) }
 }
 
-const collect = (value: string, before: readonly string[] = []): string[] => [...before, value]
+export const collect = (value: string, before: readonly string[] = []): string[] => [...before, value]

@@ -450,6 +450,17 @@ export class Session {
           observed: member.observed,
         })
       },
+      decided: (member, stage, recipient, { value, by, ...found }) =>
+        observe({
+          type: 'condition-decided',
+          ...where(),
+          filter: member.name,
+          stage,
+          recipient: recipient?.raw ?? null,
+          takesPart: value === true,
+          by: by.map(({ describe }) => describe),
+          found: 'found' in found ? (found.found ?? []) : [],
+        }),
       undecided: (member, condition, detail, used) =>
         observe({ type: 'condition-failed', ...where(), filter: member.name, condition, detail, used }),
       refused: (member, stage, detail) =>

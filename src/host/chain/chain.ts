@@ -15,6 +15,7 @@ import type {
   HeloEvent,
   MailEvent,
   MessageEvent,
+  Path,
   RcptEvent,
   Stage,
   UnknownEvent,
@@ -25,6 +26,7 @@ import { applyEdits } from '../message/apply.ts'
 import type { Edit } from '../message/edit.ts'
 import type { MessageSnapshot } from '../message/snapshot.ts'
 import type { MtaKind } from '../mta.ts'
+import type { Decided } from '../policy/evaluate.ts'
 import { recipientOf } from '../policy/facts.ts'
 import { Participation } from '../policy/participation.ts'
 import type { ResultStore } from '../results.ts'
@@ -52,6 +54,8 @@ export interface ChainReport {
   answered(member: Member, stage: Stage, verdict: Verdict, edits: readonly Edit[], milliseconds: number): void
   failed(member: Member, stage: Stage, failure: Failure, milliseconds: number): void
   refused(member: Member, stage: Stage, detail: string): void
+  /** It is known whether the member takes part; `recipient` is `null` where that does not depend on one. */
+  decided(member: Member, stage: Stage, recipient: Path | null, finding: Decided): void
   /** A condition failed; `used` is the answer the configuration gives for that case, if it does. */
   undecided(member: Member, condition: string, detail: string, used: boolean | null): void
 }
@@ -395,6 +399,7 @@ export class Chain {
           report.failed(member, stage, failure, 0)
           if (whole) member.fail()
         },
+        decided: (member, stage, recipient, finding) => report.decided(member, stage, recipient, finding),
         interruption: () => this.#interruption,
         quarantine: reason => {
           this.#quarantine = reason

@@ -7,11 +7,11 @@
  * these only if an entry has a condition.
  */
 import { hostError } from '../errors.ts'
-import type { ConnectEvent, DataEvent, MailEvent, RcptEvent, Stage } from '../events.ts'
+import type { ConnectEvent, DataEvent, MailEvent, Path, RcptEvent, Stage } from '../events.ts'
 import type { AbortReason } from '../filter.ts'
 import { bare, type Macros } from '../macros.ts'
 import type { MessageSnapshot } from '../message/snapshot.ts'
-import type { Finding } from '../policy/evaluate.ts'
+import type { Decided, Finding } from '../policy/evaluate.ts'
 import { type FactStage, KnownFacts, type Objection, type Recipient } from '../policy/facts.ts'
 import type { Occasion } from '../policy/participation.ts'
 import type { ResultStore } from '../results.ts'
@@ -31,6 +31,7 @@ export interface JoiningChain {
   /** Reports a failure; `whole`: it is one for the rest of the message, or to be told at MAIL. */
   failed(member: Member, stage: Stage, failure: Failure, whole: boolean): void
   /** The verdict that ends what is going on, after an interruption. */
+  decided(member: Member, stage: Stage, recipient: Path | null, finding: Decided): void
   /** What an earlier failure of the member means now. */
   standing(member: Member): Decision | null
   interruption(): Verdict | null
@@ -345,8 +346,11 @@ export class Joining {
   ): Promise<Finding | Decision> {
     const part = member.part!
     const occasion = this.#occasion(member, stage, recipient, deadline)
+    const isNew = part.settled === null
     const decided = part.decide(occasion)
     const found = decided instanceof Promise ? await decided : decided
+    if (isNew && found.value !== null)
+      this.#chain.decided(member, stage, found.perRecipient ? (recipient?.path ?? null) : null, found)
     if (found.value === true && part.gate.rules.length > 0) await part.setMacros(occasion)
     this.#deciding = null
     const interruption = this.#chain.interruption()

@@ -35,6 +35,8 @@ import type { ListenAddress, Settings } from './settings.ts'
 export interface ConfiguredEntry {
   readonly entry: FilterEntry
   readonly policy: EntryPolicy
+  /** Where it stands in the configuration: `filters[2]`. */
+  readonly at?: string
 }
 
 export interface Configuration {
@@ -207,7 +209,7 @@ function validateEntry(entry: FilterEntry, at: string, problems: string[]): Conf
       selection: { when: when ?? null, users: users ?? null, recipients: recipients ?? 'any', mixed: mixed ?? 'apply' },
     }),
   }
-  return { entry, policy }
+  return { entry, policy, at }
 }
 
 /** Completes "filters[2] …". The likely mistakes each get their own words. */

@@ -9,6 +9,7 @@ import type { Client, Stage } from '../events.ts'
 import type { Outcome } from '../filter.ts'
 import type { Edit } from '../message/edit.ts'
 import type { MessageSnapshot } from '../message/snapshot.ts'
+import type { Found } from '../policy/lookup.ts'
 import type { Verdict } from '../verdict.ts'
 
 /** What the host does when a filter cannot do its work. `accept` means: go on without this filter. */
@@ -50,6 +51,19 @@ export type HostEvent =
       readonly filter: string
       readonly stage: Stage
       readonly detail: string
+    } & Where)
+  /** It is known whether a filter takes part: in the message, or for this recipient of it. */
+  | ({
+      readonly type: 'condition-decided'
+      readonly filter: string
+      readonly stage: Stage
+      /** `null`: whoever the recipients are. */
+      readonly recipient: ByteString | null
+      readonly takesPart: boolean
+      /** The conditions that settled it. */
+      readonly by: readonly string[]
+      /** What look-ups answered. */
+      readonly found: readonly Found<unknown>[]
     } & Where)
   /** A condition of this filter threw or took too long. */
   | ({

@@ -47,6 +47,11 @@ export function logEvents(log: Logger, clock: Clock, detailed: () => boolean): O
         const fields = { ...where, filter: event.filter, stage: event.stage }
         return seldom(`refused ${event.filter}`, fields, `answer of a filter dropped: ${event.detail}`)
       }
+      case 'condition-decided': {
+        const { filter, stage, recipient, takesPart, by } = event
+        const whom = recipient === null ? {} : { to: decodeText(recipient) }
+        return log.debug({ ...where, filter, stage, ...whom, takesPart, by }, 'condition decided')
+      }
       case 'condition-failed': {
         const { filter, condition, detail, used } = event
         const fields = { ...where, filter, condition, ...(used === null ? {} : { used }) }

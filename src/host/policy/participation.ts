@@ -74,8 +74,9 @@ export class Participation {
   /** The facts from this stage on are new: what rested on the old ones is open again. */
   renew(stage: 'connect' | 'helo' | 'mail'): void {
     const from = rank(stage)
+    // What failed is tried again for the next message, and not at every step of this one.
     for (const [condition, decided] of this.#shared)
-      if (decided.since >= from || decided.value === 'failed') this.#shared.delete(condition)
+      if (decided.since >= from || (decided.value === 'failed' && stage !== 'helo')) this.#shared.delete(condition)
     for (const [rule, { since }] of this.#macros) if (since >= from) this.#macros.delete(rule)
     this.#own.clear()
     this.found.clear()
