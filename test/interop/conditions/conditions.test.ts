@@ -1,0 +1,234 @@
+// Conditions on what a real MTA tells: authentication, TLS, names, recipients and headers, on Postfix and Sendmail. A filter whose
+// condition is false costs no connection, counted at the sockets of the milters.
+
+import { socket } from 'milterhost'
+import {
+  all,
+  authenticated,
+  header,
+  helo,
+  localNetwork,
+  not,
+  recipient,
+  remoteNetwork,
+  sender,
+  setMacro,
+  stress,
+  tls,
+} from 'milterhost/conditions'
+import { beforeAll, expect, test } from 'vitest'
+import type { Condition } from '../../../src/conditions.ts'
+import { startHost } from '../harness/host.ts'
+import {
+  type Mta,
+  type RawMilter,
+  rawMilter,
+  requirePrograms,
+  type SmtpClient,
+  smtp,
+  startPostfix,
+  startSendmail,
+  strings,
+} from '../harness/index.ts'
+
+const LOGIN = Buffer.from('\0ann@example.com\0secret').toString('base64')
+const FROM = 'alice@example.com'
+const BOB = 'bob@example.net'
+const CAT = 'cat@example.net'
+
+const conditions: Record<string, Condition> = {
+  authenticated: authenticated(),
+  stranger: not(authenticated()),
+  tls: tls(),
+  clear: not(tls()),
+  local: localNetwork(),
+  remote: remoteNetwork(),
+  helo: helo('client.example'),
+  alice: sender(FROM),
+  eve: sender('eve@example.com'),
+  bob: recipient(BOB),
+  tested: header('X-Test', 'yes'),
+  both: all(authenticated(), tls(), recipient(CAT)),
+}
+
+/** What every message of a plain client over loopback meets. */
+const USUAL = ['alice', 'helo', 'local']
+
+/** All macros a milter was told at a stage, by name. */
+const macros = (milter: RawMilter, stage: string): Map<string, string> => {
+  const packets = milter.received('D').filter(({ data }) => data.toString('latin1', 0, 1) === stage)
+  const words = packets.flatMap(({ data }) => strings(data.subarray(1)))
+  return new Map(words.flatMap((word, at) => (at % 2 === 0 ? [[word, words[at + 1] ?? ''] as const] : [])))
+}
+
+interface Site {
+  readonly milters: Readonly<Record<string, RawMilter>>
+  readonly port: number
+  /** Behind the MTA without milterhost; it asks for nothing. */
+  readonly direct: RawMilter
+}
+
+async function milters(): Promise<{
+  readonly milters: Record<string, RawMilter>
+  readonly address: string
+  readonly sendmailAddress: string
+}> {
+  const made: Record<string, RawMilter> = {}
+  for (const name of Object.keys(conditions)) made[name] = await rawMilter()
+  const host = await startHost({
+    filters: Object.entries(conditions).map(([name, when]) => socket(name, made[name]!.address, { when })),
+  })
+  // Each milter is met once when the configuration is taken into use; that is not a message's doing.
+  for (const milter of Object.values(made))
+    await milter.waitFor('the host to have met it', log => log.some(entry => entry.direction === 'close'))
+  return { milters: made, address: host.address, sendmailAddress: host.sendmailAddress }
+}
+
+/** Which milters got a connection and saw mail while this ran. */
+async function met(site: Site, run: () => Promise<void>): Promise<string[]> {
+  const opened = (): Map<string, number> =>
+    new Map(
+      Object.entries(site.milters).map(([name, { log }]) => [
+        name,
+        log.filter(entry => entry.direction === 'open').length,
+      ]),
+    )
+  const before = opened()
+  await run()
+  const after = opened()
+  return [...after].flatMap(([name, count]) => (count > before.get(name)! ? [name] : [])).sort()
+}
+
+async function send(
+  client: SmtpClient,
+  options: { to?: string[]; from?: string; headers?: string } = {},
+): Promise<void> {
+  const { to = [CAT], from = FROM, headers = '' } = options
+  const { end } = await client.mail({ from, to, data: `Subject: test\r\n${headers}\r\ntext\r\n` })
+  expect(end?.code).toBe(250)
+  await client.quit()
+}
+
+async function logIn(client: SmtpClient): Promise<void> {
+  await client.command('EHLO client.example')
+  expect((await client.command(`AUTH PLAIN ${LOGIN}`)).code).toBe(235)
+}
+
+for (const kind of ['postfix', 'sendmail'] as const) {
+  requirePrograms(
+    kind,
+    'sasl',
+    'openssl',
+  )(`conditions behind ${kind}`, () => {
+    let site: Site
+
+    beforeAll(async () => {
+      const { milters: made, address, sendmailAddress } = await milters()
+      const direct = await rawMilter()
+      let mta: Mta
+      if (kind === 'postfix') {
+        mta = await startPostfix({
+          milters: [address, direct.address],
+          sasl: ['ann:secret'],
+          tls: true,
+          // It tells nothing of a login or of TLS to a milter that does not ask.
+          settings: { milter_mail_macros: 'i', milter_helo_macros: 'cipher' },
+        })
+      } else
+        mta = await startSendmail({
+          milters: [sendmailAddress],
+          sasl: ['ann:secret'],
+          tls: true,
+        })
+      site = { milters: made, port: mta.port, direct }
+    })
+
+    const connect = (): Promise<SmtpClient> => smtp(site.port)
+
+    test('a stranger in the clear', async () => {
+      expect(await met(site, async () => send(await connect()))).toEqual([...USUAL, 'clear', 'stranger'].sort())
+    })
+
+    test('another sender, another HELO', async () => {
+      const seen = await met(site, async () => {
+        const client = await connect()
+        await client.command('EHLO other.example')
+        await send(client, { from: 'eve@example.com' })
+      })
+      expect(seen).toEqual(['clear', 'eve', 'local', 'stranger'])
+    })
+
+    test('a user who has logged in, though the MTA is not set to tell it', async () => {
+      const seen = await met(site, async () => {
+        const client = await connect()
+        await logIn(client)
+        await send(client)
+      })
+      expect(seen).toEqual([...USUAL, 'authenticated', 'clear'].sort())
+      if (kind === 'postfix') expect(macros(site.direct, 'M').has('{auth_authen}')).toBe(false)
+    })
+
+    test('TLS: known at the HELO after STARTTLS', async () => {
+      const seen = await met(site, async () => {
+        const client = await connect()
+        await client.command('EHLO client.example')
+        await client.startTls()
+        await client.command('EHLO client.example')
+        await send(client)
+      })
+      // Before STARTTLS there was a HELO in the clear.
+      expect(seen).toEqual([...USUAL, 'clear', 'stranger', 'tls'].sort())
+      expect(site.milters.clear!.letters().slice(-4)).not.toContain('E')
+    })
+
+    test('both, for one of two recipients', async () => {
+      const { both } = site.milters
+      const seen = await met(site, async () => {
+        const client = await connect()
+        await client.command('EHLO client.example')
+        await client.startTls()
+        await logIn(client)
+        await send(client, { to: [BOB, CAT] })
+      })
+      expect(seen).toContain('both')
+      expect(seen).toContain('bob')
+      const told = both!.received('R').map(({ data }) => strings(data)[0])
+      expect(told).toEqual([`<${CAT}>`])
+    })
+
+    test('a recipient', async () => {
+      expect(await met(site, async () => send(await connect(), { to: [CAT, BOB] }))).toContain('bob')
+      expect(await met(site, async () => send(await connect(), { to: [CAT] }))).not.toContain('bob')
+    })
+
+    test('a header', async () => {
+      const seen = await met(site, async () => send(await connect(), { headers: 'X-Test: yes\r\n' }))
+      expect(seen).toContain('tested')
+      expect(await met(site, async () => send(await connect(), { headers: 'X-Test: no\r\n' }))).not.toContain('tested')
+    })
+  })
+}
+
+requirePrograms('postfix')('a macro of milterhost’s own', () => {
+  test('reaches the external milter at the stage it is known, asked for or not', async () => {
+    const [busy, calm] = [await rawMilter(), await rawMilter({ symlist: { 0: 'j' } })]
+    const host = await startHost({
+      filters: [
+        socket('busy', busy.address, {
+          when: all(
+            localNetwork(),
+            setMacro('{stress}', 'yes', stress({ sessions: 1 })),
+            setMacro('trusted_domain', 'yes', sender(FROM)),
+          ),
+        }),
+        socket('calm', calm.address, { when: setMacro('stress', 'no') }),
+      ],
+    })
+    const mta = await startPostfix({ milters: [host.address] })
+    await send(await smtp(mta.port))
+    expect(macros(busy, 'C').get('{stress}')).toBe('yes')
+    expect(macros(busy, 'C').has('{trusted_domain}')).toBe(false)
+    expect(macros(busy, 'M').get('{trusted_domain}')).toBe('yes')
+    expect(macros(calm, 'C').get('{stress}')).toBe('no')
+  })
+})
