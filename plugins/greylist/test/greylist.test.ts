@@ -6,7 +6,9 @@ import { definePlugin, reject, resultKey, serviceKey } from 'milterhost/plugin'
 import { type FakeZone, fakeClock, fakeDns, type TestMail, testPlugin } from 'milterhost/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import spfFilter from '../../spf/src/index.ts'
+import { EmbeddedStore } from '../src/embedded.ts'
 import greylist, { type GreylistOptions } from '../src/index.ts'
+import { Keys } from '../src/keys.ts'
 import type { Ladder } from '../src/ladder.ts'
 
 /** A client whose name looks like that of an end user's line. */
@@ -88,6 +90,16 @@ describe('the default mode', () => {
   test('its own address as HELO is not', async () => {
     await using grey = await start()
     expect(await grey.kind({ ...SERVER, helo: '[198.51.100.7]' })).toBe('continue')
+  })
+
+  test('a client that spoke before its turn is', async () => {
+    const ears = definePlugin({
+      name: 'ears',
+      setup: () => ({ connect: event => event.publish(resultKey<boolean>('early-talker'), true) }),
+    })
+    await using host = await testPlugin([ears(), greylist({ store: { path: ':memory:' } })])
+    await host.deliver(SERVER)
+    expect(host.logs.findLast(({ message }) => message === 'greylisted')?.fields).toMatchObject({ reasons: ['early'] })
   })
 
   test('a DNS block list makes the wait longer; an answer that is none of a list does not', async () => {
@@ -389,6 +401,33 @@ describe('a store that cannot be asked', () => {
     })
     expect(await grey.kind(SERVER)).toBe('continue')
     lock.exec('ROLLBACK')
+  })
+})
+
+describe('a store without room', () => {
+  test.each([
+    ['accept', 'continue', 'pass'],
+    ['tempfail', 'tempfail', 'defer'],
+  ] as const)('onFull %s: a newcomer is answered so, and told in the log', async (onFull, kind, verdict) => {
+    const folder = mkdtempSync(join(tmpdir(), 'greylist-'))
+    const path = join(folder, 'greylist.sqlite')
+    const clock = fakeClock()
+    const full = new EmbeddedStore({ path, capacity: 1_000, sweepEvery: 0, now: clock.now, problem: () => {} })
+    const mark = { first: clock.now(), last: clock.now(), count: 1, expires: clock.now() + 86_400_000 }
+    const known = Array.from({ length: 1_000 }, (_, at) => ({
+      kind: 'origin' as const,
+      origin: new Keys('full').origin(String(at)),
+      item: null,
+      ...mark,
+    }))
+    await full.merge(known.slice(0, 500), clock.now())
+    await full.merge(known.slice(500), clock.now())
+    await full.close()
+    const grey = await start({ onFull, store: { path }, limits: { entries: 1_000 } })
+    expect(await grey.kind(LINE)).toBe(kind)
+    expect(grey.rule()).toMatchObject({ verdict, rule: 'full' })
+    await grey.host.close()
+    rmSync(folder, { recursive: true })
   })
 })
 
