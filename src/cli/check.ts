@@ -62,7 +62,9 @@ async function examine(configured: ConfiguredEntry, made: ChainFilter | Error | 
   const reason: AbortReason = { kind: 'timeout', detail: 'it did not answer in time' }
   const timer = setTimeout(() => controller.abort(reason), connect + command)
   try {
-    return { configured, report: await made.filter.probe(controller.signal), problem: null }
+    const report = await made.filter.probe(controller.signal)
+    for (const lookup of made.gate?.lookups ?? []) await lookup.probe(controller.signal)
+    return { configured, report, problem: null }
   } catch (error) {
     return { configured, report: null, problem: error instanceof Error ? error.message : String(error) }
   } finally {

@@ -4,6 +4,8 @@
 import { Command } from 'commander'
 import { formatDuration } from '../host/config/duration.ts'
 import type { ConfiguredEntry } from '../host/config/validate.ts'
+import type { Selection } from '../host/policy/gate.ts'
+import { usersText } from '../host/policy/users.ts'
 import { ConfigurationSource } from './configuration.ts'
 import { EXIT, EXIT_HELP, type ExitCode, print, printJson } from './console.ts'
 import { table } from './table.ts'
@@ -54,11 +56,19 @@ async function list({ config, json }: ListOptions): Promise<ExitCode> {
   return EXIT.ok
 }
 
-const describe = ({ entry, policy }: ConfiguredEntry): object => ({
+const describe = ({ entry, policy: { selection, ...policy } }: ConfiguredEntry): object => ({
   ...policy,
+  ...(selection !== undefined && selectionJson(selection)),
   kind: entry.kind,
   timeouts: Object.fromEntries(Object.entries(policy.timeouts).map(([name, ms]) => [name, ms / 1000])),
   what: entry.describe,
+})
+
+const selectionJson = ({ when, users, recipients, mixed }: Selection): object => ({
+  ...(when !== null && { when: when.describe }),
+  ...(users !== null && { users: usersText(users) }),
+  recipients,
+  mixed,
 })
 
 /** `10s/30s/5m`: connect, for external milters, command and end. */

@@ -104,7 +104,7 @@ export class Chain {
 
   /** Somebody still wants the content of this message. */
   get wantsContent(): boolean {
-    if (this.#quarantine !== null || this.#joining?.drops === true) return true
+    if (this.#quarantine !== null || this.#joining?.isPending === true) return true
     return this.#members.some(
       member =>
         this.#hasRecipients(member) || (member.part?.open.length ?? 0) > 0 || isNegative(this.#failureOf(member)),
@@ -222,8 +222,9 @@ export class Chain {
       if (member.observed || edits.length === 0) continue
       const applied = applyEdits(message, edits, member.filter.headerRules)
       message = applied.message
-      if (applied.quarantine !== null) this.#hold(member, applied.quarantine)
+      if (applied.quarantine !== null) this.#hold(member, 'message', applied.quarantine)
     }
+    this.#joining?.settleHolds()
     const nobody = this.#joining?.nobodyLeft() ?? null
     if (nobody !== null) return decided(nobody)
     if (this.#joining !== null) message = this.#joining.withoutDropped(message)
@@ -354,13 +355,14 @@ export class Chain {
       return null
     }
     if (verdict.kind === 'discard') return { verdict, by: member.name }
-    this.#hold(member, verdict.reason)
+    this.#hold(member, stage, verdict.reason)
     return null
   }
 
   /** Quarantine of the whole message, unless it is for some recipients only and they are dropped instead. */
-  #hold(member: Member, reason: string): void {
-    if (member.part === null || !this.#joining!.dropsInstead(member)) this.#quarantine = reason
+  #hold(member: Member, stage: Stage, reason: string): void {
+    if (member.part === null) this.#quarantine = reason
+    else this.#joining!.hold(member, stage, reason)
   }
 
   /** DATA for a filter with a condition: it may join only now. */

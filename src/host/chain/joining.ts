@@ -59,6 +59,7 @@ export class Joining {
   /** Members whose condition failed before there was a recipient: that was told, or let pass, for the whole message. */
   readonly #undecidable = new Set<Member>()
   #lastDrop: Decision | null = null
+  readonly #holds = new Map<Member, string>()
   /** Recipients, and whether DATA, each member has been told of. */
   readonly #told = new Map<Member, { readonly recipients: Set<Recipient>; data: boolean }>()
 
@@ -71,9 +72,9 @@ export class Joining {
     return this.#known
   }
 
-  /** Recipients have to be taken off the message at its end. */
-  get drops(): boolean {
-    return this.#dropped.size > 0
+  /** Something is to be done to the message at its end: recipients taken off, or a quarantine that is not settled. */
+  get isPending(): boolean {
+    return this.#dropped.size > 0 || this.#holds.size > 0
   }
 
   connect({ client }: ConnectEvent): void {
@@ -92,6 +93,7 @@ export class Joining {
     this.#accepted.length = 0
     this.#dropped.clear()
     this.#lastDrop = null
+    this.#holds.clear()
     this.#refusals.clear()
     for (const member of this.#undecidable) if (member.failure === null) this.#undecidable.delete(member)
     this.#told.clear()
@@ -218,12 +220,23 @@ export class Joining {
     return this.#accepted.length > 0 && this.#remaining().length === 0 ? this.#lastDrop : null
   }
 
-  /** `quarantine` of the whole message, under the same rule. `true`: it is done. */
-  dropsInstead(member: Member): boolean {
+  /** A quarantine, under the same rule: before the end nobody knows for how many of the recipients it is. */
+  hold(member: Member, stage: Stage, reason: string): void {
+    if (member.part!.gate.mixed !== 'drop-recipients') this.#chain.quarantine(reason)
+    else if (stage === 'message') this.#settleHold(member, reason)
+    else this.#holds.set(member, reason)
+  }
+
+  /** All recipients are known, and what became of them. */
+  settleHolds(): void {
+    for (const [member, reason] of this.#holds) this.#settleHold(member, reason)
+  }
+
+  #settleHold(member: Member, reason: string): void {
+    this.#holds.delete(member)
     const concerned = this.wantedBy(member)
-    if (member.part!.gate.mixed !== 'drop-recipients' || concerned.length >= this.#remaining().length) return false
-    this.#drop(concerned, { verdict: DISCARD, by: member.name })
-    return true
+    if (concerned.length >= this.#remaining().length) this.#chain.quarantine(reason)
+    else this.#drop(concerned, { verdict: DISCARD, by: member.name })
   }
 
   #drop(recipients: readonly Recipient[], decision: Decision): void {

@@ -8,6 +8,7 @@ import type { MacroStage } from '../macros.ts'
 import type { Address } from '../plugin/address.ts'
 import { all, type Condition, type MacroRule, macroRules, wantsOf } from './condition.ts'
 import type { FactServices } from './facts.ts'
+import type { Lookup } from './lookup.ts'
 import type { Users } from './users.ts'
 
 /**
@@ -34,6 +35,7 @@ export interface GateParts {
   readonly services: FactServices
   /** Options that users or policy gave with their yes, by recipient. */
   readonly options: WeakMap<Address, Readonly<Record<string, unknown>>>
+  readonly lookups: readonly Lookup[]
   readonly close: () => Promise<void>
 }
 
@@ -44,10 +46,12 @@ export class Gate {
   readonly mixed: MixedMode
   readonly services: FactServices
   readonly options: GateParts['options']
+  /** Those its conditions ask, for `check`. */
+  readonly lookups: readonly Lookup[]
   /** Closes the look-ups of the generation, this filter's and all others'. */
   readonly close: () => Promise<void>
 
-  constructor({ selection, more, services, options, close }: GateParts) {
+  constructor({ selection, more, services, options, lookups, close }: GateParts) {
     const { when, recipients, mixed } = selection
     this.condition = all(...(when === null ? [] : [when]), ...more)
     this.rules = when === null ? [] : macroRules(when)
@@ -55,6 +59,7 @@ export class Gate {
     this.mixed = mixed
     this.services = services
     this.options = options
+    this.lookups = lookups
     this.close = close
   }
 

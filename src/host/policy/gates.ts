@@ -49,20 +49,20 @@ export class Gates {
     const more: Condition[] = []
     if (this.#policy !== null) more.push(this.#policy.condition(name, options))
     if (chosen.users !== null) more.push(usersCondition(chosen.users, options))
+    const parts = [...(chosen.when === null ? [] : [chosen.when]), ...more]
+    const lookups = await Promise.all(parts.flatMap(part => wantsOf(part).lookups).map(entry => this.#open(entry)))
     const close = (): Promise<void> => this.close()
-    const gate = new Gate({ selection: chosen, more, services: this.#services, options, close })
-    for (const entry of wantsOf(gate.condition).lookups)
-      this.#opened.set(entry, await this.#services.lookups.open(entry))
-    return gate
-  }
-
-  /** Every look-up in use, for `check`. */
-  get lookups(): readonly Lookup[] {
-    return [...this.#opened.values()]
+    return new Gate({ selection: chosen, more, services: this.#services, options, lookups, close })
   }
 
   close(): Promise<void> {
     this.#closing ??= this.#services.lookups.close()
     return this.#closing
+  }
+
+  async #open(entry: LookupEntry): Promise<Lookup> {
+    const lookup = await this.#services.lookups.open(entry)
+    this.#opened.set(entry, lookup)
+    return lookup
   }
 }

@@ -65,6 +65,10 @@ export function checkPolicy(value: unknown): CentralPolicy {
   return Object.fromEntries(read)
 }
 
+/** For people. */
+export const usersText = (users: Users): string =>
+  isLookupEntry(users) ? `users: ${users.name}` : call('users', typeof users === 'function' ? [users] : users)
+
 export function usersCondition(users: Users, options: RecipientOptions): Condition {
   const decided = keep(options)
   if (isLookupEntry(users))
@@ -73,17 +77,17 @@ export function usersCondition(users: Users, options: RecipientOptions): Conditi
         map(facts.lookup(users, recipientKeys(facts.recipient)), ({ value }) =>
           decided(facts.recipient, value === null ? false : readSwitch(value)),
         ),
-      { describe: `users: ${users.name}`, at: 'rcpt' },
+      { describe: usersText(users), at: 'rcpt' },
       { lookups: [users] },
     )
   if (typeof users === 'function')
     return testCondition(
       facts => map(users(facts.recipient, facts), value => decided(facts.recipient, readSwitch(value ?? false))),
-      { describe: call('users', [users]), at: 'rcpt' },
+      { describe: usersText(users), at: 'rcpt' },
     )
   const matches = addressMatcher(users as readonly AddressPattern[])
   return testCondition(({ recipient }) => matches(recipient), {
-    describe: call('users', users as readonly unknown[]),
+    describe: usersText(users),
     at: 'rcpt',
   })
 }

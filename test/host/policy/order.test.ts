@@ -54,10 +54,11 @@ const says: fc.Arbitrary<Says> = fc
     data: refusal,
     end: verdict,
     refused: fc.subarray(RECIPIENTS, { maxLength: 2 }),
+    held: fc.subarray(RECIPIENTS, { maxLength: 1 }),
   })
-  .map(({ refused, ...rest }) => ({
+  .map(({ refused, held, ...rest }) => ({
     ...(Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined)) as Says),
-    rcpt: to => (refused.includes(to) ? reject(`not ${to}`) : undefined),
+    rcpt: to => (refused.includes(to) ? reject(`not ${to}`) : held.includes(to) ? quarantine('odd') : undefined),
   }))
 
 const options: fc.Arbitrary<EntryOptions> = fc.record(
