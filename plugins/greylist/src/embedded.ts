@@ -332,6 +332,8 @@ export class EmbeddedStore implements Store {
       signal?.throwIfAborted()
       if (this.#closed) throw new Error('the greylist file is closed')
       try {
+        // An earlier attempt to begin a new file may have failed: on a full disk, or without the folder.
+        if (!this.#db.isOpen) this.#open()
         return op()
       } catch (error) {
         const failure = failureOf(error)

@@ -3,10 +3,12 @@ import {
   appendFileSync,
   closeSync,
   copyFileSync,
+  mkdirSync,
   mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
+  rmdirSync,
   rmSync,
   statSync,
   truncateSync,
@@ -252,6 +254,20 @@ describe('files that are damaged', () => {
     expect(problems).toContain('the greylist file is damaged: it was set aside, and a new one begun')
     expect(problems).toContain('the greylist file was replaced: the new one is used from now on')
     await Promise.all([fresh.close(), other.close()])
+  })
+
+  test('a place that is gone for a while is used again when it is back', async () => {
+    const problems: string[] = []
+    const store = open(path, time, problems)
+    await store.check(question(time))
+    rmSync(path)
+    mkdirSync(path)
+    await expect(store.sweep()).rejects.toThrow()
+    await expect(store.check(question(time))).rejects.toThrow()
+    rmdirSync(path)
+    expect((await store.check(question(time))).state).toBe('new')
+    expect((await store.check(question(time))).state).toBe('early')
+    await store.close()
   })
 
   test('a file of a later release is left alone', () => {
