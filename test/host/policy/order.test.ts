@@ -17,7 +17,7 @@ import {
 import type { EntryOptions } from '../../../src/host/config/entry.ts'
 import { discard, quarantine, reject, tempfail, type Verdict } from '../../../src/plugin.ts'
 import { testPlugin } from '../../../src/testing.ts'
-import { type Says, witness } from './witness.ts'
+import { type Says, type Witness, witness } from './witness.ts'
 
 const RECIPIENTS = ['a@one.example', 'b@one.example', 'c@two.example', 'd@two.example']
 
@@ -137,6 +137,54 @@ describe('the order of recipients', () => {
         },
       ),
       { numRuns: 100 },
+    )
+  })
+})
+
+describe('several messages of one connection', () => {
+  it('are treated as if each had come on a connection of its own', { timeout: 120_000 }, async () => {
+    const mail = fc.record({
+      from: fc.constantFrom('s@example.net', 't@example.net'),
+      to: fc.shuffledSubarray(RECIPIENTS, { minLength: 1 }),
+      marked: fc.boolean(),
+    })
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(options, says), { minLength: 1, maxLength: 3 }),
+        fc.array(mail, { minLength: 2, maxLength: 4 }),
+        async (plan, mails) => {
+          const filters = (): Witness[] =>
+            plan.map(([entry, { connect: _, ...words }], index) => witness(`f${index}`, entry, words))
+          const heard = (list: readonly Witness[]): string[][] =>
+            list.map(({ told }) => told.filter(what => !/^(connect|helo)/.test(what)))
+          const apart = filters()
+          await using one = await testPlugin(apart.map(({ entry }) => entry))
+          const together = filters()
+          await using other = await testPlugin(together.map(({ entry }) => entry))
+          const conversation = other.open()
+          for (const { from, to, marked } of mails) {
+            const message = { headers: marked ? [['X-Test', '1'] as [string, string]] : [], body: 'text\r\n' }
+            const alone = await one.deliver({ from, to, message })
+            const goesOn = (verdict: Verdict): boolean => verdict.kind !== 'reject' && verdict.kind !== 'tempfail'
+            let outcome: string | null = null
+            if (goesOn(await conversation.mail(from))) {
+              const answers: Verdict[] = []
+              for (const each of to) answers.push(await conversation.rcpt(each))
+              const discarded = answers.some(({ kind }) => kind === 'discard')
+              if (discarded || (answers.some(goesOn) && goesOn(await conversation.data())))
+                outcome = (await conversation.message(message)).outcome
+            }
+            if (outcome === null) {
+              conversation.reset()
+              outcome = conversation.delivery().outcome
+            }
+            expect(outcome).toBe(alone.outcome)
+          }
+          conversation.quit()
+          expect(heard(together)).toEqual(heard(apart))
+        },
+      ),
+      { numRuns: 300 },
     )
   })
 })

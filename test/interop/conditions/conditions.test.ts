@@ -1,7 +1,7 @@
 // Conditions on what a real MTA tells: authentication, TLS, names, recipients and headers, on Postfix and Sendmail. A filter whose
 // condition is false costs no connection, counted at the sockets of the milters.
 
-import { socket } from 'milterhost'
+import { type Config, socket } from 'milterhost'
 import {
   all,
   authenticated,
@@ -16,6 +16,7 @@ import {
   stress,
   tls,
 } from 'milterhost/conditions'
+import { definePlugin, reject } from 'milterhost/plugin'
 import { beforeAll, expect, test } from 'vitest'
 import type { Condition } from '../../../src/conditions.ts'
 import { startHost } from '../harness/host.ts'
@@ -232,3 +233,36 @@ requirePrograms('postfix')('a macro of milterhost’s own', () => {
     expect(macros(calm, 'C').get('{stress}')).toBe('no')
   })
 })
+
+for (const kind of ['postfix', 'sendmail'] as const) {
+  requirePrograms(kind)(`several recipients behind ${kind}`, () => {
+    const attach = async (filters: Config['filters']): Promise<Mta> => {
+      const host = await startHost(filters === undefined ? {} : { filters })
+      return kind === 'postfix'
+        ? startPostfix({ milters: [host.address] })
+        : startSendmail({ milters: [host.sendmailAddress] })
+    }
+    const refuses = definePlugin({ name: 'refuses', setup: () => ({ end: () => reject('no') }) })
+
+    test('those whose filter refuses the message are taken off it, the others get it', async () => {
+      const mta = await attach([refuses(undefined, { users: [BOB], mixed: 'drop-recipients' })])
+      await send(await smtp(mta.port), { to: [BOB, CAT] })
+      const [delivery] = await mta.waitForDeliveries(1)
+      expect(delivery!.recipients).toEqual([CAT])
+      const client = await smtp(mta.port)
+      expect((await client.mail({ from: FROM, to: [BOB], data: 'Subject: all\r\n\r\n' })).end?.code).toBe(550)
+      await client.quit()
+    })
+
+    test('who differs from the first is told to come in a message of its own', async () => {
+      const mta = await attach([refuses(undefined, { users: [BOB], recipients: 'split' })])
+      const client = await smtp(mta.port)
+      const { rcpt, end } = await client.mail({ from: FROM, to: [CAT, BOB], data: 'Subject: split\r\n\r\n' })
+      expect(rcpt.map(({ code }) => code)).toEqual([250, 451])
+      expect(rcpt[1]!.text).toMatch(/^451 4\.5\.3 /)
+      expect(end?.code).toBe(250)
+      expect((await client.mail({ from: FROM, to: [BOB], data: 'Subject: split\r\n\r\n' })).end?.code).toBe(550)
+      await client.quit()
+    })
+  })
+}
