@@ -28,7 +28,7 @@ export interface StandOptions {
   readonly sink: readonly string[]
 }
 
-export const command: string = resolve(benchFolder, '../src/cli/main.ts')
+export const command: string = resolve(benchFolder, '../bin/milterhost.mjs')
 
 export async function openStand(tools: Tools, options: StandOptions): Promise<Stand> {
   const folder = scratchFolder(join(tmpdir(), 'mh-bench-'))

@@ -1,6 +1,6 @@
 // Makes dist/: one bundle of our own modules with shared chunks, and the types. Packages stay outside of the bundle.
 import { spawnSync } from 'node:child_process'
-import { globSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { globSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
@@ -9,6 +9,9 @@ process.chdir(root)
 rmSync('dist', { recursive: true, force: true })
 
 const { dependencies, peerDependencies } = JSON.parse(readFileSync('package.json', 'utf8'))
+// The default configuration brings its plugins along; an engine that it does not choose is left to who does.
+const plugins = readdirSync('plugins').map(name => [`milter-plugin-${name}`, `./plugins/${name}/src/index.ts`])
+const notChosen = ['spf-check']
 await build({
   // The thread is started by its file (src/bridge/mta/liveness/proc.ts), so it cannot be part of a chunk.
   entryPoints: [
@@ -29,7 +32,9 @@ await build({
   format: 'esm',
   platform: 'node',
   target: 'node24',
-  external: Object.keys({ ...dependencies, ...peerDependencies }).flatMap(name => [name, `${name}/*`]),
+  external: [...Object.keys({ ...dependencies, ...peerDependencies }), ...notChosen].flatMap(name => [name, `${name}/*`]),
+  // CommonJS packages among what is bundled ask for Node's own modules.
+  banner: { js: "import { createRequire as milterhostRequire } from 'node:module'; const require = milterhostRequire(import.meta.url);" },
   // The package's own name means these same modules, not a copy from node_modules.
   alias: {
     milterhost: './src/index.ts',
@@ -37,6 +42,7 @@ await build({
     'milterhost/lookups': './src/lookups.ts',
     'milterhost/plugin': './src/plugin.ts',
     'milterhost/testing': './src/testing.ts',
+    ...Object.fromEntries(plugins),
   },
   logLevel: 'warning',
 })

@@ -10,6 +10,8 @@ import { encodeText } from '../host/bytes.ts'
 import { type Configuration, validateConfig } from '../host/config/validate.ts'
 import { hostError } from '../host/errors.ts'
 import type { Client } from '../host/events.ts'
+import type { Dns } from '../host/plugin/services.ts'
+import { zoneDns } from '../testing/dns.ts'
 import { ConfigurationSource } from './configuration.ts'
 import { complain, EXIT, EXIT_HELP, type ExitCode, print, printBytes, printJson } from './console.ts'
 import { type Played, play } from './conversation.ts'
@@ -26,6 +28,7 @@ interface TryOptions {
   readonly from?: string
   readonly to?: readonly string[]
   readonly auth?: string
+  readonly dns?: string
   readonly diff?: true
   readonly raw?: true
   readonly output?: string
@@ -52,6 +55,7 @@ export const tryCommand = (done: (code: ExitCode) => void): Command =>
     .option('--from <address>', 'envelope sender, <> for none (default: the first address in From)')
     .option('--to <address>', 'envelope recipient, repeatable (default: the first address in To)', collect)
     .option('--auth <user>', 'the client has authenticated as this user')
+    .option('--dns <zone>', 'answer look-ups from this zone file instead of the network')
     .option('--diff', 'show what changed as a unified diff (the default)')
     .addOption(
       new Option('--raw', 'print the resulting message, and the conversation on standard error').conflicts([
@@ -68,6 +72,7 @@ Examples:
   milterhost try message.eml
   milterhost try message.eml --client 192.0.2.1,mx.example.org --from a@example.org --to b@example.com
   milterhost try message.eml --socket unix:/run/opendkim/opendkim.sock --protocol 6
+  milterhost try message.eml --dns answers.zone --client 192.0.2.1
   milterhost try - --raw < message.eml > filtered.eml
 ${EXIT_HELP}`,
     )
@@ -86,7 +91,9 @@ async function tryMessage(file: string, options: TryOptions): Promise<ExitCode> 
     to: options.to ?? [addressIn(message, 'to') ?? 'recipient@example.org'],
     auth: options.auth ?? null,
   }
-  const played = await play(configuration, envelope, message, surroundings(configuration.settings))
+  const around = surroundings(configuration.settings)
+  const services = options.dns === undefined ? around.services : { ...around.services, dns: zoneOf(options.dns) }
+  const played = await play(configuration, envelope, message, { ...around, services })
   show(played, message, options)
   if (options.output !== undefined && played.result !== null) {
     writeFileSync(options.output, messageBytes(played.result, message.newline))
@@ -122,6 +129,14 @@ export function readMessage(file: string): Buffer {
     return readFileSync(file === '-' ? 0 : file)
   } catch (error) {
     throw hostError('MESSAGE_UNREADABLE', file, (error as Error).message)
+  }
+}
+
+function zoneOf(file: string): Dns {
+  try {
+    return zoneDns(readFileSync(file, 'utf8'))
+  } catch (error) {
+    throw hostError('ZONE_UNREADABLE', file, (error as Error).message)
   }
 }
 

@@ -1,14 +1,27 @@
 /**
- * The configuration that `npm start` runs: one listener on loopback and two small plugins. It reads like anyone's, so it
- * imports only the public faces.
+ * The configuration that `npm start` runs: one listener on loopback and a chain that refuses nothing. It reads like anyone's,
+ * so it imports only the public faces and the plugins.
+ *
+ * Greylist and tarpit observe: the log says what they would have done. Take `mode: 'observe'` away to enforce them.
  */
 import { type Config, defineConfig } from 'milterhost'
+import dkim from 'milter-plugin-dkim'
+import greylist from 'milter-plugin-greylist'
+import spf from 'milter-plugin-spf'
+import tarpit from 'milter-plugin-tarpit'
 import log from './log.ts'
 import stamp from './stamp.ts'
 
 const config: Config = defineConfig({
   listen: 'inet:10025@127.0.0.1',
-  filters: [log(), stamp()],
+  filters: [
+    log(),
+    spf({ reject: { fail: false } }),
+    tarpit({}, { mode: 'observe' }),
+    greylist({}, { mode: 'observe' }),
+    dkim({ mode: 'verify' }),
+    stamp(),
+  ],
 })
 
 export default config

@@ -77,6 +77,7 @@ const table = {
 
   // The daemon
   MESSAGE_UNREADABLE: (file: string, what: string): string => `the message ${file} cannot be read: ${what}`,
+  ZONE_UNREADABLE: (file: string, what: string): string => `the zone file ${file} cannot be read: ${what}`,
   UNCAUGHT: (what: string): string => `an error escaped from a plugin or a library; serving goes on: ${what}`,
 
   // Look-ups

@@ -335,13 +335,25 @@ test('a configuration with a mistake is refused as at a start', async () => {
   )
 })
 
-test('the shipped default configuration stamps and logs', async () => {
+test('the shipped default configuration refuses nothing, stamps, logs, and says what it found', async () => {
   const { default: config } = await import('../../src/defaults/config.ts')
-  await using host = await testConfig(config)
-  const { message } = await host.deliver({ from: 'a@example.net', to: 'b@example.com' })
-  expect(message?.headers[0]?.name).toBe('X-Milterhost')
-  expect(message?.headers[0]?.value).toMatch(/^\S+ test1\.1$/)
-  expect(host.logs).toMatchObject([
-    { message: 'message settled', fields: { from: 'a@example.net', to: ['b@example.com'], outcome: 'accept' } },
-  ])
+  const state = mkdtempSync(join(tmpdir(), 'milterhost-state-'))
+  vi.stubEnv('STATE_DIRECTORY', state)
+  try {
+    await using host = await testConfig(config, { dns: fakeDns({ 'example.net': { txt: ['v=spf1 -all'] } }) })
+    const { message, replies } = await host.deliver({ from: 'a@example.net', to: 'b@example.com' })
+    expect(replies.filter(({ verdict }) => verdict.kind !== 'continue')).toEqual([])
+    const [results, stamp] = message?.headers ?? []
+    expect(results).toMatchObject({ name: 'Authentication-Results', value: expect.stringContaining('spf=fail') })
+    expect(stamp).toMatchObject({ name: 'X-Milterhost', value: expect.stringMatching(/^\S+ test1\.1$/) })
+    expect(host.logs).toContainEqual(
+      expect.objectContaining({
+        message: 'message settled',
+        fields: expect.objectContaining({ from: 'a@example.net', to: ['b@example.com'], outcome: 'accept' }),
+      }),
+    )
+  } finally {
+    vi.unstubAllEnvs()
+    rmSync(state, { recursive: true, force: true })
+  }
 })

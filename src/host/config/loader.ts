@@ -108,7 +108,7 @@ export class ConfigLoader {
       return this.#find(rest.join(':'), { ...context, parentURL: decodeURIComponent(parent) }, next)
     }
     const load = loadOf(context.parentURL) ?? this.#loadOfCommonJs(context.parentURL) ?? loadOf(specifier)
-    if (load === null) return next(specifier, context)
+    if (load === null) return this.#isOurs(context.parentURL) ? this.#find(specifier, context, next) : next(specifier, context)
     if (!context.conditions.includes('import')) this.#recordRequire(specifier, context.parentURL)
     // tsx takes a file with a query for CommonJS in disguise: it is shown the URL without ours.
     const found = this.#find(specifier.replace(/\?milterhost-load=\d+$/, ''), context, next)
@@ -122,6 +122,11 @@ export class ConfigLoader {
     // A URL with a query cannot be required as CommonJS; those are taken out of the cache instead.
     if (context.conditions.includes('import') || isModule) url.searchParams.set(MARK, load)
     return { ...found, url: url.href, ...(format === undefined ? {} : { format }) }
+  }
+
+  /** The default configuration is part of the program, and imports plugins all the same. */
+  #isOurs(parent: string | undefined): boolean {
+    return parent?.startsWith(pathToFileURL(join(this.#installation.root, 'src/defaults/')).href) ?? false
   }
 
   #recordRequire(specifier: string, parent: string | undefined): void {
