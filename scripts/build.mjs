@@ -32,9 +32,14 @@ await build({
   format: 'esm',
   platform: 'node',
   target: 'node24',
-  external: [...Object.keys({ ...dependencies, ...peerDependencies }), ...notChosen].flatMap(name => [name, `${name}/*`]),
+  external: [...Object.keys({ ...dependencies, ...peerDependencies }), ...notChosen].flatMap(name => [
+    name,
+    `${name}/*`,
+  ]),
   // CommonJS packages among what is bundled ask for Node's own modules.
-  banner: { js: "import { createRequire as milterhostRequire } from 'node:module'; const require = milterhostRequire(import.meta.url);" },
+  banner: {
+    js: "import { createRequire as milterhostRequire } from 'node:module'; const require = milterhostRequire(import.meta.url);",
+  },
   // The package's own name means these same modules, not a copy from node_modules.
   alias: {
     milterhost: './src/index.ts',

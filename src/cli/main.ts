@@ -59,7 +59,9 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
       return EXIT.failed
     }
     complain(`milterhost: ${message}`)
-    return /^CONFIG_|^FILTER_NOT_CREATED$|^MESSAGE_UNREADABLE$|^ZONE_UNREADABLE$|^COMMAND_UNKNOWN$|^POLICY_COMMAND$/.test(code)
+    return /^CONFIG_|^FILTER_NOT_CREATED$|^MESSAGE_UNREADABLE$|^ZONE_UNREADABLE$|^COMMAND_UNKNOWN$|^POLICY_COMMAND$/.test(
+      code,
+    )
       ? EXIT.usage
       : EXIT.failed
   } finally {

@@ -4,11 +4,12 @@
  *
  * Greylist and tarpit observe: the log says what they would have done. Take `mode: 'observe'` away to enforce them.
  */
-import { type Config, defineConfig } from 'milterhost'
+
 import dkim from 'milter-plugin-dkim'
 import greylist from 'milter-plugin-greylist'
 import spf from 'milter-plugin-spf'
 import tarpit from 'milter-plugin-tarpit'
+import { type Config, defineConfig } from 'milterhost'
 import log from './log.ts'
 import stamp from './stamp.ts'
 

@@ -123,6 +123,20 @@ describe('list', () => {
 })
 
 describe('try', () => {
+  it('answers look-ups from a zone file: the shipped sample passes SPF, DKIM and DMARC', () => {
+    const { path: state } = place()
+    const sample = (name: string): string => join(BIN, '../../src/defaults', name)
+    const args = ['try', sample('sample.eml'), '--dns', sample('sample.zone'), '--client', '192.0.2.1,mx.example.org']
+    const { code, out } = milterhost(args, { cwd: state, env: { STATE_DIRECTORY: state } })
+    expect(code).toBe(0)
+    for (const result of ['spf=pass smtp.mailfrom=example.org', 'dkim=pass header.d=example.org', 'dmarc=pass'])
+      expect(out).toContain(result)
+    expect(milterhost(['try', sample('sample.eml'), '--dns', join(state, 'none.zone')], { cwd: state })).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('the zone file'),
+    })
+  })
+
   it('shows each filter’s verdict and edits, the replies, and what became of the message', () => {
     const { path, message } = configured()
     const { code, out } = milterhost(['try', message, '--client', '192.0.2.7,mx.example.org'], { cwd: path })

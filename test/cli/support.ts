@@ -13,12 +13,15 @@ export interface Ended {
   readonly err: string
 }
 
-export function milterhost(args: readonly string[], options: { cwd?: string; input?: string } = {}): Ended {
+export function milterhost(
+  args: readonly string[],
+  options: { cwd?: string; input?: string; env?: NodeJS.ProcessEnv } = {},
+): Ended {
   const { status, stdout, stderr } = spawnSync(process.execPath, [BIN, ...args], {
     encoding: 'utf8',
     input: options.input ?? '',
     ...(options.cwd !== undefined && { cwd: options.cwd }),
-    env: { ...process.env, JOURNAL_STREAM: '' },
+    env: { ...process.env, JOURNAL_STREAM: '', ...options.env },
     timeout: 30_000,
   })
   return { code: status, out: stdout, err: stderr }

@@ -1,5 +1,8 @@
 /** Conversations against plugins over the real chain, as an author's tests have them. */
-import { expect, test } from 'vitest'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test, vi } from 'vitest'
 import { accept, definePlugin, discard, quarantine, reject, resultKey, tempfail } from '../../src/plugin.ts'
 import { type Delivery, fakeClock, fakeDns, testConfig, testPlugin } from '../../src/testing.ts'
 

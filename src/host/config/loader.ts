@@ -108,7 +108,8 @@ export class ConfigLoader {
       return this.#find(rest.join(':'), { ...context, parentURL: decodeURIComponent(parent) }, next)
     }
     const load = loadOf(context.parentURL) ?? this.#loadOfCommonJs(context.parentURL) ?? loadOf(specifier)
-    if (load === null) return this.#isOurs(context.parentURL) ? this.#find(specifier, context, next) : next(specifier, context)
+    if (load === null)
+      return this.#isOurs(context.parentURL) ? this.#find(specifier, context, next) : next(specifier, context)
     if (!context.conditions.includes('import')) this.#recordRequire(specifier, context.parentURL)
     // tsx takes a file with a query for CommonJS in disguise: it is shown the URL without ours.
     const found = this.#find(specifier.replace(/\?milterhost-load=\d+$/, ''), context, next)
