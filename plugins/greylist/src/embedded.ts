@@ -161,7 +161,8 @@ export class EmbeddedStore implements Store {
         const key = rowKey(kind, origin, item)
         const before = this.#marks.find(kind, key)
         if (!before.there && !this.#room.make(1, kind, now)) continue
-        this.#marks.put(kind, key, before.mark === null ? mark : mergeMarks(before.mark, mark), before.there)
+        const alive = before.mark !== null && before.mark.expires > now ? before.mark : null
+        this.#marks.put(kind, key, alive === null ? mark : mergeMarks(alive, mark), before.there)
         taken++
       }
       return taken
@@ -293,7 +294,12 @@ export class EmbeddedStore implements Store {
   #set(kind: Kind, origin: OriginKey, now: number, expires: number): void {
     const key = rowKey(kind, origin, null)
     const { there, mark } = this.#marks.find(kind, key)
-    this.#marks.put(kind, key, { first: mark?.first ?? now, last: now, count: 0, expires }, there)
+    this.#marks.put(
+      kind,
+      key,
+      { first: mark !== null && mark.expires > now ? mark.first : now, last: now, count: 0, expires },
+      there,
+    )
   }
 
   /** All rows of an origin. */

@@ -23,12 +23,12 @@ import { LADDER, makeLadder } from './ladder.ts'
 import type { GreylistOptions } from './options.ts'
 import { type Options, optionsSchema } from './read-options.ts'
 import { decisionRecord, headerText, replies, Tally } from './report.ts'
-import { isEmbedded, openLocal, openStore, type StoreSurroundings } from './store-choice.ts'
+import { openLocal, openStore, type StoreSurroundings } from './store-choice.ts'
 import { StoreDown, StoreGuard } from './store-guard.ts'
 import { DKIM, EARLY_TALKER, isListed, SPF, TARPIT, type Transaction } from './transaction.ts'
 
 export type { Ladder, Who } from './ladder.ts'
-export type { Attempt, BypassOptions, EmbeddedChoice, GreylistOptions, SuspectOptions } from './options.ts'
+export type { Attempt, BypassOptions, EmbeddedChoice, GreylistOptions, RedisChoice, SuspectOptions } from './options.ts'
 
 interface Connection extends ConnectionState {
   helo: string | null

@@ -1,6 +1,7 @@
 /**
  * The options of the plugin as a postmaster writes them. Types only; `read-options.ts` has the defaults and the checks.
  */
+import type { ConnectionOptions } from 'node:tls'
 import type { Client, Duration, NamePattern } from 'milterhost/plugin'
 import type { SenderKey } from './sender.ts'
 
@@ -22,12 +23,7 @@ export interface GreylistOptions {
   /** When to answer. @default 'rcpt', and 'data' for the null sender */
   readonly at?: 'rcpt' | 'data' | 'eom'
   /** `embedded`, `{ path }` for a file of your own, or the URL (`redis://`, `rediss://`) or options of a Redis. @default 'embedded' */
-  readonly store?:
-    | 'embedded'
-    | `redis://${string}`
-    | `rediss://${string}`
-    | EmbeddedChoice
-    | Readonly<Record<string, unknown>>
+  readonly store?: 'embedded' | `redis://${string}` | `rediss://${string}` | EmbeddedChoice | RedisChoice
   /** When the store cannot be asked: go on without, use the embedded store meanwhile (for Redis), or 451. @default 'accept' */
   readonly onStoreError?: 'accept' | 'local' | 'tempfail'
   /** Where the embedded store lies that answers with `onStoreError: 'local'`. @default in the daemon's state folder */
@@ -88,6 +84,41 @@ export interface EmbeddedChoice {
   /** Of the SQLite file. @default in the daemon's state folder */
   readonly path?: string
 }
+
+/** Of a Redis or Valkey; exactly one of `url`, `socket`, `host`, `sentinels` and `cluster`. */
+export interface RedisChoice {
+  /** `redis://user:password@host:port/db`; `rediss://` for TLS. */
+  readonly url?: string
+  /** The path of a UNIX socket. */
+  readonly socket?: string
+  readonly host?: string
+  /** @default 6379 */
+  readonly port?: number
+  /** @default 0 */
+  readonly db?: number
+  /** Of an ACL. */
+  readonly username?: string
+  readonly password?: string
+  /** Node's options for TLS, as `ca`; `true` for none of your own. */
+  readonly tls?: boolean | ConnectionOptions
+  /** Sentinels, as `host:port`. @default port 26379 */
+  readonly sentinels?: readonly RedisNode[]
+  /** Of the master, as the Sentinels call it. @default 'mymaster' */
+  readonly name?: string
+  readonly sentinelUsername?: string
+  readonly sentinelPassword?: string
+  readonly sentinelTls?: boolean | ConnectionOptions
+  /** Some nodes of a Cluster, as `host:port`; the others are learned from them. */
+  readonly cluster?: readonly RedisNode[]
+  /** Addresses that Sentinel or Cluster tell, and where they are seen from here: `{ '10.0.0.1:6379': { host, port } }`. */
+  readonly natMap?: Readonly<Record<string, { readonly host: string; readonly port: number }>>
+  /** In front of each key. @default 'gl:' */
+  readonly prefix?: string
+  /** For one command; `limits.storeTime` should be longer. @default '300ms' */
+  readonly timeout?: Duration
+}
+
+export type RedisNode = string | { readonly host: string; readonly port?: number }
 
 export interface BypassOptions {
   /** @default true */

@@ -17,12 +17,13 @@ import {
 } from 'milterhost/plugin'
 import { z } from 'zod'
 import type { Attempt, MaybePromise } from './options.ts'
+import { type RedisTarget, readRedis } from './redis-options.ts'
 import { SENDER_KEYS, type SenderKey } from './sender.ts'
 
 export interface Options {
   readonly mode: 'suspicious' | 'all'
   readonly at?: 'rcpt' | 'data' | 'eom' | undefined
-  readonly store: string | Readonly<Record<string, unknown>>
+  readonly store: EmbeddedTarget | RedisTarget
   readonly localStore?: { readonly path: string } | undefined
   readonly onStoreError: 'accept' | 'local' | 'tempfail'
   readonly onFull: 'accept' | 'tempfail'
@@ -49,6 +50,13 @@ export interface Options {
     readonly storeTime: number
     readonly dnsTime: number
   }
+}
+
+/** A file of the embedded store. */
+export interface EmbeddedTarget {
+  readonly kind: 'embedded'
+  /** `null`: where it lies by default. */
+  readonly path: string | null
 }
 
 export interface Reply {
@@ -160,17 +168,20 @@ const suspectSchema = z.strictObject({
 export const optionsSchema: z.ZodType<Options, unknown> = z.strictObject({
   mode: z.enum(['suspicious', 'all']).default('suspicious'),
   at: z.enum(['rcpt', 'data', 'eom']).optional(),
-  store: z
-    .union([
-      z
-        .string()
-        .regex(
-          /^(embedded$|rediss?:\/\/)/,
-          "must be 'embedded', { path: '/a/file' } or a URL such as redis://127.0.0.1",
-        ),
-      z.record(z.string(), z.unknown()),
-    ])
-    .default('embedded'),
+  store: built(
+    z
+      .union([
+        z
+          .string()
+          .regex(
+            /^(embedded$|rediss?:\/\/)/,
+            "must be 'embedded', { path: '/a/file' } or a URL such as redis://127.0.0.1",
+          ),
+        z.record(z.string(), z.unknown()),
+      ])
+      .default('embedded'),
+    readStore,
+  ),
   localStore: z.strictObject({ path: z.string().min(1) }).optional(),
   onStoreError: z.enum(['accept', 'local', 'tempfail']).default('accept'),
   onFull: z.enum(['accept', 'tempfail']).default('accept'),
@@ -214,6 +225,14 @@ export const optionsSchema: z.ZodType<Options, unknown> = z.strictObject({
     })
     .prefault({}),
 })
+
+function readStore(given: string | Readonly<Record<string, unknown>>): EmbeddedTarget | RedisTarget {
+  if (given === 'embedded') return { kind: 'embedded', path: null }
+  if (typeof given === 'string' || !Object.keys(given).every(key => key === 'path')) return readRedis(given)
+  if (given.path !== undefined && (typeof given.path !== 'string' || given.path === ''))
+    throw new Error('path must be that of a file')
+  return { kind: 'embedded', path: given.path ?? null }
+}
 
 /** Large senders that retry from many addresses; each publishes SPF. */
 const PROVIDERS: readonly string[] = [

@@ -91,8 +91,9 @@ export class RedisClient {
       return await call()
     } catch (error) {
       const said = messageOf(error)
-      if (this.#trouble === null || !NO_CONNECTION.test(said)) throw new Error(said)
-      throw new Error(`no connection to Redis: ${this.#trouble}`)
+      throw new Error(
+        NO_CONNECTION.test(said) ? `no connection to Redis: ${this.#trouble ?? 'closed, or not open yet'}` : said,
+      )
     }
   }
 

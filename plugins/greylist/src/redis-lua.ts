@@ -60,14 +60,15 @@ local function put(field, mark)
 end
 local function drop(field) drops[#drops + 1] = field end
 
--- A few fields at each writing: as many go as come, and nobody waits for a large hash.
+-- A few fields at each writing: as many go as come, and nobody waits for a large hash. An hour late, so that a clock which is
+-- set back and forth forgets nothing.
 local function sweep()
   if redis.call('HLEN', key) <= 8 then return end
   local some = redis.pcall('HRANDFIELD', key, 4, 'WITHVALUES')
   if some.err then return end
   for at = 1, #some, 2 do
     local mark = parse(some[at + 1])
-    if not mark or mark.expires <= now then redis.call('HDEL', key, some[at]) end
+    if not mark or mark.expires + 3600000 <= now then redis.call('HDEL', key, some[at]) end
   end
 end
 
@@ -241,6 +242,7 @@ return { marks, bad }
 /** ARGV[2]: for how long, milliseconds. */
 const PASS = `
 local before = read({ 'i' })[1]
+if before and before.expires <= now then before = false end
 drop('x')
 put('i', { first = before and before.first or now, last = now, count = 0, expires = now + ARGV[2] })
 if not write() then return redis.error_reply('OOM no memory for what the postmaster said') end
@@ -275,7 +277,7 @@ for at = 2, #ARGV, 5 do
   if known[field] == nil then known[field] = read({ field })[1] end
   local mark = { first = tonumber(ARGV[at + 1]), last = tonumber(ARGV[at + 2]), count = tonumber(ARGV[at + 3]), expires = tonumber(ARGV[at + 4]) }
   local before = known[field]
-  if before then
+  if before and before.expires > now then
     mark = { first = math.min(before.first, mark.first), last = math.max(before.last, mark.last),
       count = math.max(before.count, mark.count), expires = math.max(before.expires, mark.expires) }
   end

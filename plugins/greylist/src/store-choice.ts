@@ -7,6 +7,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { EmbeddedStore } from './embedded.ts'
 import type { Options } from './read-options.ts'
+import { RedisStore } from './redis.ts'
 import type { Problem, Store } from './store.ts'
 import type { LocalStore } from './store-guard.ts'
 
@@ -20,12 +21,8 @@ export interface StoreSurroundings {
 
 /** Opens the store. Throws with the reason when it cannot be opened; a Redis that is down is no reason. */
 export function openStore({ store, limits }: Pick<Options, 'store' | 'limits'>, around: StoreSurroundings): Store {
-  if (isEmbedded(store)) {
-    const path =
-      typeof store === 'object' && typeof store.path === 'string' ? store.path : defaultPath(around.environment)
-    return openEmbedded(path, limits.entries, around)
-  }
-  throw new Error('store: this release keeps its entries in a file only; take the option out, or give { path }')
+  if (store.kind === 'redis') return new RedisStore({ target: store, problem: around.problem })
+  return openEmbedded(store.path ?? defaultPath(around.environment), limits.entries, around)
 }
 
 /** The embedded store that answers while a shared one is down. */
@@ -36,9 +33,6 @@ export function openLocal(
   const path = localStore?.path ?? join(stateFolder(around.environment), 'greylist-local.sqlite')
   return openEmbedded(path, limits.entries, around)
 }
-
-export const isEmbedded = (store: Options['store']): boolean =>
-  typeof store === 'string' ? store === 'embedded' : Object.keys(store).every(key => key === 'path')
 
 function openEmbedded(path: string, capacity: number, { now, problem }: StoreSurroundings): EmbeddedStore {
   try {

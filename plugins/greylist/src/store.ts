@@ -3,8 +3,8 @@
  *
  * Types only. A store holds marks under keyed hashes and knows no address; what is decided from the marks is `decide.ts`, which the
  * embedded store runs inside one transaction and a Redis store says again as one Lua script. What always holds: each
- * method but `entries` is atomic and one round trip; what has been acknowledged is not lost when a process dies; several
- * processes may use one store; a value that cannot be read counts as not there, is told to `problem`, and never throws.
+ * method but `entries` and `stats` is one round trip, and atomic for each origin; what has been acknowledged is not lost
+ * when a process dies; several processes may use one store; a value that cannot be read counts as not there, is told to `problem`, and never throws.
  * The engine calls it, through `store-guard.ts`; the command `milterhost greylist` calls it directly.
  */
 
