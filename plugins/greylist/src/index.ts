@@ -77,7 +77,7 @@ class Greylist {
       },
       environment: process.env,
     }
-    if (options.onStoreError === 'local' && isEmbedded(options.store))
+    if (options.onStoreError === 'local' && options.store.kind === 'embedded')
       throw new Error("onStoreError: 'local' is for a store that hosts share; this one is local already")
     const store = openStore(options, around)
     const local = options.onStoreError === 'local' ? openLocal(options, around) : null

@@ -40,7 +40,7 @@ requirePrograms('redis')('a Redis Cluster', () => {
   let started: Promise<readonly RedisServer[]> | null = null
   const cluster = (): Promise<readonly RedisServer[]> => (started ??= startCluster())
   const targetOf = (nodes: readonly RedisServer[]) =>
-    readRedis({ cluster: nodes.slice(0, 2).map(({ port }) => `127.0.0.1:${port}`), timeout: '2s' })
+    readRedis({ cluster: nodes.slice(0, 2).map(({ port }) => `127.0.0.1:${port}`), timeout: '8s' })
 
   storeContract('redis cluster', async time => {
     const nodes = await cluster()
@@ -72,7 +72,7 @@ requirePrograms('redis')('a Redis Cluster', () => {
       const guard = new StoreGuard({
         store,
         local: null,
-        limit: 3_000,
+        limit: 10_000,
         problem: (_, message) => told.push(message),
         note: (_, message) => told.push(message),
         now: () => Date.now(),

@@ -8,11 +8,11 @@ requirePrograms('redis')('a real Redis', () => {
   let started: ReturnType<typeof startRedis> | null = null
 
   storeContract('redis', async time => {
-    started ??= startRedis()
+    started ??= startRedis('--appendonly', 'no')
     const { url, port } = await started
     const open = (): RedisStore =>
       new RedisStore({
-        target: readRedis(url),
+        target: readRedis({ url, timeout: '10s' }),
         clock: () => time.now,
         problem: (fields, message) => {
           throw new Error(`${message} ${JSON.stringify(fields)}`)

@@ -25,10 +25,14 @@ function alive(seen: Seen, now: number): object {
 requirePrograms('redis')('Redis and the embedded store', () => {
   describe(`decide the same in every history (seed ${SEED})`, () => {
     test.for([1, 2, 3, 4])('history %i', async part => {
-      const { url } = await startRedis()
+      const { url } = await startRedis('--appendonly', 'no')
       const chance = new Chance(SEED + part)
       const time: TestTime = { now: Date.parse('2026-01-01T00:00:00.250Z') }
-      const redis = new RedisStore({ target: readRedis(url), clock: () => time.now, problem: unexpected })
+      const redis = new RedisStore({
+        target: readRedis({ url, timeout: '10s' }),
+        clock: () => time.now,
+        problem: unexpected,
+      })
       const embedded = new EmbeddedStore({
         path: ':memory:',
         sweepEvery: 0,
