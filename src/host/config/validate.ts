@@ -5,6 +5,7 @@
  * check in. Called by the daemon at start and reload, by the commands, and by the test helper.
  */
 import { HostError, hostError } from '../errors.ts'
+import { wantsOf } from '../policy/condition.ts'
 import { isLookupEntry } from '../policy/lookup.ts'
 import type { Switches } from '../policy/switches.ts'
 import type { CentralPolicy } from '../policy/users.ts'
@@ -164,6 +165,13 @@ function validateEntries(items: readonly unknown[], problems: string[]): Configu
       problems.push(
         `filters[${index}] (${name}): the name "${name}" is taken by ${earlier}; give one of them another with the option name`,
       )
+    }
+    const { when } = result.policy.selection ?? { when: null }
+    for (const read of when === null ? [] : wantsOf(when).filters) {
+      if (!taken.has(read))
+        problems.push(
+          `filters[${index}] (${name}): when reads the verdict of "${read}", which is no filter before it${suggestion(read, [...taken.keys()])}`,
+        )
     }
     taken.set(name, `filters[${index}]`)
     configured.push(result)

@@ -38,6 +38,8 @@ export interface ConditionWants {
   readonly events?: readonly Interest[]
   /** Look-ups to be made ready. */
   readonly lookups?: readonly LookupEntry[]
+  /** Filters whose verdict it reads: they must stand before. */
+  readonly filters?: readonly string[]
 }
 
 /** Sets a macro for one filter, see `setMacro`. */
@@ -112,11 +114,15 @@ export const macroCondition = (rule: MacroRule, describe: string): Condition =>
 export const isCondition = (value: unknown): value is Condition =>
   typeof value === 'object' && value !== null && MARK in value
 
+/** Functions that make a condition and may be called without arguments: easily written without the parentheses. */
+const MAKERS = ['authenticated', 'tls', 'stress', 'verifiedPtr', 's25r', 'localNetwork', 'remoteNetwork', 'all', 'any']
+
 /** Throws a `RangeError` whose message completes "when …". */
 export function asCondition(value: unknown): Condition {
   if (isCondition(value)) return value
   if (typeof value === 'function') {
-    if (/^(all|any|not|[a-z]\w*Network|authenticated|tls|stress|verifiedPtr|s25r)$/.test(value.name))
+    // A predicate takes the facts; these take none, or any number of arguments.
+    if (value.length === 0 && MAKERS.includes(value.name))
       throw new RangeError(`must be a condition: call it, ${value.name}()`)
     return testCondition(value as Predicate, {})
   }
@@ -125,12 +131,13 @@ export function asCondition(value: unknown): Condition {
 
 /** Everything a condition and its parts want of the MTA. */
 export function wantsOf(one: Condition): Required<ConditionWants> {
-  const { macros = [], events = [], lookups = [] } = one.wants
+  const { macros = [], events = [], lookups = [], filters = [] } = one.wants
   const parts = one.parts.map(wantsOf)
   return {
     macros: [...macros, ...parts.flatMap(part => part.macros)],
     events: [...events, ...parts.flatMap(part => part.events)],
     lookups: [...lookups, ...parts.flatMap(part => part.lookups)],
+    filters: [...filters, ...parts.flatMap(part => part.filters)],
   }
 }
 

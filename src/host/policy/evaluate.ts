@@ -10,7 +10,7 @@ import type { MaybePromise } from '../filter.ts'
 import { drive, type Steps, settled } from '../plugin/maybe.ts'
 import { describeThrown } from '../plugin/thrown.ts'
 import type { Clock } from '../time/clock.ts'
-import type { Condition } from './condition.ts'
+import { type Condition, isCondition } from './condition.ts'
 import { FactView, NOT_YET, rank, type Standpoint } from './facts.ts'
 import type { Found } from './lookup.ts'
 
@@ -125,7 +125,9 @@ function* single(condition: Condition, inquiry: Inquiry): Steps<Finding> {
     value = condition.test(view)
     if (value instanceof Promise)
       value = yield* settled(bounded(value, Math.min(condition.timeout, inquiry.left()), limits, inquiry))
-    if (typeof value !== 'boolean') error = `it answered with ${typeof value}, not true or false`
+    if (isCondition(value))
+      error = 'it answered with a condition: call what makes it in the configuration, not in a function'
+    else if (typeof value !== 'boolean') error = `it answered with ${typeof value}, not true or false`
   } catch (thrown) {
     if (thrown === NOT_YET) return { value: null, waiting: [condition] }
     error = describeThrown(thrown)

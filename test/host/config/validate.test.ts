@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { any, authenticated, setMacro } from '../../../src/conditions.ts'
+import { all, any, authenticated, setMacro, verdict } from '../../../src/conditions.ts'
 import { type EntryOptions, type FilterEntry, filterEntry } from '../../../src/host/config/entry.ts'
 import { DEFAULT_DNS, DEFAULT_LIMITS } from '../../../src/host/config/settings.ts'
 import { ConfigError, validateConfig } from '../../../src/host/config/validate.ts'
@@ -168,6 +168,20 @@ const rejected: readonly (readonly [string, unknown, readonly string[]])[] = [
     'a macro in a place without meaning',
     { filters: [entry({ when: any(setMacro('stress'), authenticated()) })] },
     ['filters[0] (opendkim): when setMacro always holds: it stands alone or in all(…), never in any(…)'],
+  ],
+  [
+    'a condition on a filter that comes later, and on one that is misspelt',
+    {
+      filters: [
+        entry({ when: verdict('spf') }),
+        entry({}, 'spf'),
+        entry({ when: all(verdict('spff'), verdict('spf')) }, 'greylist'),
+      ],
+    },
+    [
+      'filters[0] (opendkim): when reads the verdict of "spf", which is no filter before it',
+      'filters[2] (greylist): when reads the verdict of "spff", which is no filter before it; did you mean "spf"?',
+    ],
   ],
   [
     'users that are one text',

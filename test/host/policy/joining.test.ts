@@ -1,6 +1,18 @@
 /** When a filter joins the conversation, what it is told then, and what its verdicts count for. */
 import { describe, expect, it } from 'vitest'
-import { all, any, client, condition, header, helo, not, recipient, sender, tls } from '../../../src/conditions.ts'
+import {
+  all,
+  any,
+  client,
+  condition,
+  type Facts,
+  header,
+  helo,
+  not,
+  recipient,
+  sender,
+  tls,
+} from '../../../src/conditions.ts'
 import { accept, discard, quarantine, reject, tempfail, type Verdict } from '../../../src/plugin.ts'
 import { fakeClock, testPlugin } from '../../../src/testing.ts'
 import { witness } from './witness.ts'
@@ -320,6 +332,21 @@ describe('a condition that cannot be decided', () => {
       expect(filter.told.includes('end')).toBe(onError)
       expect(host.events).toContainEqual(expect.objectContaining({ type: 'condition-failed', used: onError }))
     }
+  })
+
+  it('is not a function that happens to have the name of a shipped one', async () => {
+    const authenticated = (facts: Facts): boolean => facts.client.port === 40_000
+    const filter = witness('f', { when: authenticated })
+    await using host = await testPlugin(filter.entry)
+    await host.deliver()
+    expect(filter.told).toContain('end')
+  })
+
+  it('is a function that answers with a condition', async () => {
+    const filter = witness('f', { when: (() => tls()) as never })
+    await using host = await testPlugin(filter.entry)
+    expect((await host.deliver()).verdict.kind).toBe('tempfail')
+    expect(JSON.stringify(host.events)).toContain('answered with a condition')
   })
 
   it('does not matter where another part settles it', async () => {

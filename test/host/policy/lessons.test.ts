@@ -121,7 +121,7 @@ describe('filters that know of those before them', () => {
   })
 
   it('a filter after this one has said nothing yet', async () => {
-    const first = witness('first', { when: verdict('second') })
+    const first = witness('first', { when: facts => facts.verdict('second') !== null })
     const second = witness('second', { mode: 'observe' }, { connect: reject('no') })
     await using host = await testPlugin([first.entry, second.entry])
     await host.deliver()

@@ -36,6 +36,7 @@ export function verdict(
       return said !== null && (wanted?.has(said) ?? true)
     },
     { describe: call('verdict', wanted === null ? [filter] : [filter, ...wanted]) },
+    { filters: [filter] },
   )
 }
 
