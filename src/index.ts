@@ -5,7 +5,9 @@
  * import { defineConfig, socket } from 'milterhost'
  * ```
  */
+
 export { type SocketOptions, socket } from './bridge/milter/index.ts'
+export { type AgentOptions, agent } from './bridge/mta/liveness/agent.ts'
 export { type Config, defineConfig, type ListenOptions, type MtaOptions } from './host/config/config.ts'
 export type { Duration, EntryOptions, FilterEntry, Size } from './host/config/entry.ts'
 export type { OnFailure } from './host/observe/event.ts'

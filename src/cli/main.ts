@@ -9,6 +9,7 @@ import { checkCommand } from './check.ts'
 import { complain, EXIT, EXIT_HELP, type ExitCode } from './console.ts'
 import { explainCommand } from './explain.ts'
 import { listCommand } from './list.ts'
+import { livenessAgentCommand } from './liveness-agent.ts'
 import { pluginCommand } from './plugin-command.ts'
 import { policyCommand } from './policy.ts'
 import { runCommand } from './run.ts'
@@ -34,6 +35,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     .addCommand(tryCommand(done))
     .addCommand(policyCommand(done))
     .addCommand(explainCommand(done))
+    .addCommand(livenessAgentCommand(done))
     .addHelpText('after', PLUGIN_HELP)
     .addHelpText('after', EXIT_HELP)
     .showHelpAfterError('(add --help for what there is)')
@@ -59,7 +61,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
       return EXIT.failed
     }
     complain(`milterhost: ${message}`)
-    return /^CONFIG_|^FILTER_NOT_CREATED$|^MESSAGE_UNREADABLE$|^ZONE_UNREADABLE$|^COMMAND_UNKNOWN$|^POLICY_COMMAND$/.test(
+    return /^CONFIG_|^FILTER_NOT_CREATED$|^MESSAGE_UNREADABLE$|^ZONE_UNREADABLE$|^COMMAND_UNKNOWN$|^POLICY_COMMAND$|^AGENT_OPTIONS$/.test(
       code,
     )
       ? EXIT.usage

@@ -40,6 +40,7 @@ const table = {
   // Clients that leave
   LIVENESS_FAILED: (source: string, what: string): string =>
     `liveness by ${source} does not work now, clients that leave are not noticed: ${what}`,
+  AGENT_OPTIONS: (what: string): string => `the liveness agent cannot start: ${what}`,
 
   // Limits
   LIMIT_BODY: (limit: number): string => `a message body is larger than limits.body (${limit} bytes)`,
