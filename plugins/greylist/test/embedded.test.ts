@@ -56,8 +56,8 @@ storeContract('embedded', async given => {
 const CHILD = fileURLToPath(new URL('./embedded-child.ts', import.meta.url))
 
 /** A process of its own at work on the file. */
-function worker(from: number, to: number, origins: number) {
-  const child = spawn(process.execPath, [CHILD, path, String(from), String(to), String(origins)])
+function worker(from: number, to: number, origins: number, begin = 0, every = 0) {
+  const child = spawn(process.execPath, [CHILD, path, ...[from, to, origins, begin, every].map(String)])
   children.push(child)
   let said = ''
   let complaints = ''
@@ -111,7 +111,9 @@ describe('processes that die', () => {
   })
 
   test('three workers race for the same keys: each key is first seen once', async () => {
-    const workers = [1, 2, 3].map(() => worker(0, 400, 7))
+    // Late enough for all to have begun; who is later asks without a pause until it has caught up.
+    const begin = Date.now() + 1_500
+    const workers = [1, 2, 3].map(() => worker(0, 400, 7, begin, 4))
     await Promise.all(workers.map(({ ended }) => ended))
     const states = new Map<string, State[]>()
     for (const { answers, complaints } of workers) {
