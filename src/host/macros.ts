@@ -24,7 +24,8 @@ const NONE: ReadonlyMap<string, ByteString> = new Map()
 
 export class MacroStore implements Macros {
   readonly #stages = new Map<MacroStage, ReadonlyMap<string, ByteString>>()
-  readonly #added = new Map<string, ByteString>()
+  /** `null` while there are none. */
+  #added: Map<string, ByteString> | null = null
 
   set(stage: MacroStage, values: ReadonlyMap<string, ByteString>): void {
     if (values.size > 0) this.#stages.set(stage, values)
@@ -32,8 +33,11 @@ export class MacroStore implements Macros {
 
   /** A macro the MTA does not give and the host supplies; the MTA's own value wins. */
   supply(name: string, value: ByteString | undefined): void {
-    if (value === undefined) this.#added.delete(bare(name))
-    else this.#added.set(bare(name), value)
+    if (value === undefined) this.#added?.delete(bare(name))
+    else {
+      this.#added ??= new Map()
+      this.#added.set(bare(name), value)
+    }
   }
 
   /** Forgets what belongs to stages after this one: a new HELO or MAIL makes the later ones stale. */
@@ -47,7 +51,7 @@ export class MacroStore implements Macros {
       const value = this.#stages.get(MACRO_STAGES[i]!)?.get(key)
       if (value !== undefined) return value
     }
-    return this.#added.get(key)
+    return this.#added?.get(key)
   }
 
   at(stage: MacroStage): ReadonlyMap<string, ByteString> {

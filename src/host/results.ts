@@ -18,27 +18,33 @@ export interface ResultKey<T> {
 export const resultKey = <T>(name: string): ResultKey<T> => Object.freeze({ name })
 
 export class ResultStore {
-  readonly #connection = new Map<string, unknown>()
-  readonly #message = new Map<string, unknown>()
+  /** Made when there is something to keep: most sessions have nothing. */
+  #connection: Map<string, unknown> | null = null
+  #message: Map<string, unknown> | null = null
   #inMessage = false
 
   publish<T>(key: ResultKey<T>, value: T): void {
-    const scope = this.#inMessage ? this.#message : this.#connection
-    scope.set(key.name, value)
+    if (this.#inMessage) {
+      this.#message ??= new Map()
+      this.#message.set(key.name, value)
+    } else {
+      this.#connection ??= new Map()
+      this.#connection.set(key.name, value)
+    }
   }
 
   get<T>(key: ResultKey<T>): T | undefined {
     // The cast is the contract of a key: only `publish` of the same key puts a value here.
-    return (this.#message.get(key.name) ?? this.#connection.get(key.name)) as T | undefined
+    return (this.#message?.get(key.name) ?? this.#connection?.get(key.name)) as T | undefined
   }
 
   beginMessage(): void {
-    this.#message.clear()
+    this.#message = null
     this.#inMessage = true
   }
 
   endMessage(): void {
-    this.#message.clear()
+    this.#message = null
     this.#inMessage = false
   }
 }

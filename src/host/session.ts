@@ -10,17 +10,18 @@
 import { Authentication } from './authentication/authentication.ts'
 import type { ByteString } from './bytes.ts'
 import { Chain, type ChainReport, type Decision } from './chain/chain.ts'
-import { holdClient } from './chain/hold.ts'
+import type { Failure } from './chain/failure.ts'
+import { type HoldPlace, holdClient } from './chain/hold.ts'
 import { type ChainFilter, Member } from './chain/member.ts'
 import { Collector, type Overflow } from './collector.ts'
 import { DEFAULT_AUTHENTICATION, type OnClientLeft, type Settings } from './config/settings.ts'
 import { described } from './errors.ts'
-import type { Client, Path, RcptEvent } from './events.ts'
-import type { AbortReason, FilterContext, Outcome } from './filter.ts'
+import type { Client, Path, RcptEvent, Stage } from './events.ts'
+import type { AbortReason, FilterContext, HoldOutcome, Outcome } from './filter.ts'
 import { MacroStore } from './macros.ts'
 import { planBatch } from './message/batch.ts'
 import type { Edit } from './message/edit.ts'
-import { type MessageSnapshot, receivedMessage } from './message/snapshot.ts'
+import { type BodyWriter, type MessageSnapshot, receivedMessage } from './message/snapshot.ts'
 import type { MessageStore, Spool } from './message/spool.ts'
 import { type MtaFacts, UNKNOWN_MTA } from './mta.ts'
 import type { Observer } from './observe/event.ts'
@@ -65,6 +66,106 @@ interface Transaction {
 }
 
 export class Session {
+  /** What a filter sees of its session. A class, since thousands wait at once and an object of closures each is dear. */
+  static readonly #Context = class implements FilterContext, HoldPlace {
+    readonly authentication: FilterContext['authentication']
+    #log: Logger | null = null
+    readonly #session: Session
+    readonly #member: Member
+    constructor(session: Session, member: Member) {
+      this.#session = session
+      this.#member = member
+      this.authentication = session.#authentication.contributor(member.name, !member.observed)
+    }
+    get log(): Logger {
+      this.#log ??= this.#session.#options.log.child({ filter: this.#member.name, session: this.#session.id })
+      return this.#log
+    }
+    get sessionId(): string {
+      return this.#session.id
+    }
+    get results(): ResultStore {
+      return this.#session.#results
+    }
+    get asked(): FilterContext['asked'] {
+      return this.#session.#mta.asked
+    }
+    get mta(): MtaFacts['kind'] {
+      return this.#session.#mta.kind
+    }
+    get client(): Client | null {
+      return this.#session.#client
+    }
+    get keeper(): HoldKeeper {
+      return this.#session.#options.holds
+    }
+    newBody(): BodyWriter {
+      const transaction = this.#session.#transaction
+      if (transaction === null) throw new Error(`${this.#member.name}: a body was asked for outside a message`)
+      return transaction.store.writer()
+    }
+    refused(stage: Stage, detail: string): void {
+      this.#session.#options.observe({
+        type: 'answer-refused',
+        session: this.#session.id,
+        message: this.#session.#transaction?.id ?? null,
+        filter: this.#member.name,
+        stage,
+        detail,
+      })
+    }
+    notHeld(why: Omit<Overflow, 'verdict'>): void {
+      this.#session.#overflowed(why)
+    }
+    hold(seconds: number): Promise<HoldOutcome> {
+      if (!this.#member.observed) this.#session.#options.watch?.hurry(this.#session.#presence)
+      return holdClient(this.#member, seconds, this)
+    }
+    progress(): void {
+      this.#member.progress()
+    }
+  }
+
+  /** What the chain tells of its filters, with who and where. */
+  static readonly #Report = class implements ChainReport {
+    readonly #session: Session
+    constructor(session: Session) {
+      this.#session = session
+    }
+    answered(member: Member, stage: Stage, verdict: Verdict, edits: readonly Edit[], milliseconds: number): void {
+      const { name: filter, observed } = member
+      const said = { filter, stage, verdict, edits, milliseconds, observed }
+      this.#session.#options.observe({ type: 'filter-answered', ...this.#where(), ...said })
+    }
+    failed(member: Member, stage: Stage, { code, detail }: Failure, milliseconds: number): void {
+      const { name: filter, observed, onFailure } = member
+      this.#session.#authentication.forget(filter)
+      const what = { filter, stage, code, detail, onFailure, milliseconds, observed }
+      this.#session.#options.observe({ type: 'filter-failed', ...this.#where(), ...what })
+    }
+    decided(...[member, stage, recipient, { value, by, ...found }]: Parameters<ChainReport['decided']>): void {
+      const what = {
+        filter: member.name,
+        stage,
+        recipient: recipient?.raw ?? null,
+        takesPart: value === true,
+        by: by.map(({ describe }) => describe),
+        found: 'found' in found ? (found.found ?? []) : [],
+      }
+      this.#session.#options.observe({ type: 'condition-decided', ...this.#where(), ...what })
+    }
+    undecided(member: Member, condition: string, detail: string, used: boolean | null): void {
+      const what = { filter: member.name, condition, detail, used }
+      this.#session.#options.observe({ type: 'condition-failed', ...this.#where(), ...what })
+    }
+    refused(member: Member, stage: Stage, detail: string): void {
+      this.#session.#options.observe({ type: 'answer-refused', ...this.#where(), filter: member.name, stage, detail })
+    }
+    #where(): { session: string; message: string | null } {
+      return { session: this.#session.id, message: this.#session.#transaction?.id ?? null }
+    }
+  }
+
   readonly id: string
   readonly macros: MacroStore = new MacroStore()
   readonly #options: SessionOptions
@@ -97,7 +198,9 @@ export class Session {
     this.#began = options.clock.monotonic()
     const { authentication = DEFAULT_AUTHENTICATION } = options.settings
     this.#authentication = new Authentication(authentication, options.filters, () => this.macros.get('j'))
-    this.#members = options.filters.map(entry => new Member(entry, options.clock, member => this.#contextFor(member)))
+    this.#members = options.filters.map(
+      entry => new Member(entry, options.clock, member => new Session.#Context(this, member)),
+    )
     const { watch } = options
     const addresses = options.settings.mtaAddresses
     const presence = new Presence(
@@ -111,7 +214,7 @@ export class Session {
       clock: options.clock,
       budget: options.settings.budget,
       editLimit: options.settings.limits.edits,
-      report: this.#report(),
+      report: new Session.#Report(this),
       macros: this.macros,
       results: this.#results,
       mta: () => this.#mta.kind,
@@ -376,96 +479,6 @@ export class Session {
       code,
       detail,
     })
-  }
-
-  #contextFor(member: Member): FilterContext {
-    const session = this
-    let log: Logger | null = null
-    return {
-      sessionId: this.id,
-      get log() {
-        log ??= session.#options.log.child({ filter: member.name, session: session.id })
-        return log
-      },
-      results: this.#results,
-      authentication: this.#authentication.contributor(member.name, !member.observed),
-      get asked() {
-        return session.#mta.asked
-      },
-      newBody: () => {
-        if (this.#transaction === null) throw new Error(`${member.name}: a body was asked for outside a message`)
-        return this.#transaction.store.writer()
-      },
-      refused: (stage, detail) =>
-        this.#options.observe({
-          type: 'answer-refused',
-          session: this.id,
-          message: this.#transaction?.id ?? null,
-          filter: member.name,
-          stage,
-          detail,
-        }),
-      hold: seconds => {
-        if (!member.observed) this.#options.watch?.hurry(this.#presence)
-        return holdClient(member, seconds, {
-          mta: this.#mta.kind,
-          client: this.#client,
-          keeper: this.#options.holds,
-          refused: why => this.#overflowed(why),
-        })
-      },
-      progress: () => member.progress(),
-    }
-  }
-
-  #report(): ChainReport {
-    const where = (): { session: string; message: string | null } => ({
-      session: this.id,
-      message: this.#transaction?.id ?? null,
-    })
-    const { observe } = this.#options
-    return {
-      answered: (member, stage, verdict, edits, milliseconds) =>
-        observe({
-          type: 'filter-answered',
-          ...where(),
-          filter: member.name,
-          stage,
-          verdict,
-          edits,
-          milliseconds,
-          observed: member.observed,
-        }),
-      failed: (member, stage, { code, detail }, milliseconds) => {
-        this.#authentication.forget(member.name)
-        observe({
-          type: 'filter-failed',
-          ...where(),
-          filter: member.name,
-          stage,
-          code,
-          detail,
-          onFailure: member.onFailure,
-          milliseconds,
-          observed: member.observed,
-        })
-      },
-      decided: (member, stage, recipient, { value, by, ...found }) =>
-        observe({
-          type: 'condition-decided',
-          ...where(),
-          filter: member.name,
-          stage,
-          recipient: recipient?.raw ?? null,
-          takesPart: value === true,
-          by: by.map(({ describe }) => describe),
-          found: 'found' in found ? (found.found ?? []) : [],
-        }),
-      undecided: (member, condition, detail, used) =>
-        observe({ type: 'condition-failed', ...where(), filter: member.name, condition, detail, used }),
-      refused: (member, stage, detail) =>
-        observe({ type: 'answer-refused', ...where(), filter: member.name, stage, detail }),
-    }
   }
 }
 

@@ -27,7 +27,8 @@ const clearing: ReadonlySet<OrderedCommand> = new Set<OrderedCommand>(['connect'
 
 export class MacroIntake {
   #store = new MacroStore()
-  readonly #waiting = new Map<MacroStage, Values>()
+  /** `null` for none. */
+  #waiting: Map<MacroStage, Values> | null = null
 
   get store(): MacroStore {
     return this.#store
@@ -36,7 +37,7 @@ export class MacroIntake {
   /** Another session, or none: nothing of the one before is kept. */
   begin(store: MacroStore = new MacroStore()): void {
     this.#store = store
-    this.#waiting.clear()
+    this.#waiting = null
   }
 
   /** Returns the command the macros are for. Throws WireError if they cannot be read. */
@@ -48,8 +49,10 @@ export class MacroIntake {
     if (command.kind !== 'macros') return kind
     const values = new Map<string, string>()
     for (const [name, value] of command.macros) if (!values.has(name)) values.set(name, value)
-    if (stage === 'mail' || stage === 'rcpt') this.#waiting.set(stage, values)
-    else this.#store.set(stage, values)
+    if (stage === 'mail' || stage === 'rcpt') {
+      this.#waiting ??= new Map()
+      this.#waiting.set(stage, values)
+    } else this.#store.set(stage, values)
     return kind
   }
 
@@ -58,9 +61,9 @@ export class MacroIntake {
     const stage = stages[command]
     if (command === 'mail') this.#store.clearAfter('helo')
     else if (clearing.has(command)) this.#store.clearAfter(command as MacroStage)
-    const values = stage === undefined ? undefined : this.#waiting.get(stage)
+    const values = stage === undefined ? undefined : this.#waiting?.get(stage)
     if (values !== undefined) this.#store.set(stage!, values)
-    if (command !== 'unknown') this.#waiting.clear()
+    if (command !== 'unknown') this.#waiting = null
   }
 
   /** The host's own queue id for the message that begins; the MTA's wins as soon as it is told. */

@@ -35,6 +35,35 @@ export interface Contributor {
 
 type Contributions = Record<AuthScope, AuthResult[]>
 
+const NONE: ReadonlyMap<string, Contributions> = new Map()
+
+class FilterContributor implements Contributor {
+  readonly #authentication: Authentication
+  readonly #own: Contributions | undefined
+
+  /** `own`: where results go; `undefined`: they do not count. */
+  constructor(authentication: Authentication, own: Contributions | undefined) {
+    this.#authentication = authentication
+    this.#own = own
+  }
+
+  get authservId(): string | null {
+    return this.#authentication.authservId
+  }
+
+  results(): readonly AuthResult[] {
+    return this.#authentication.results()
+  }
+
+  add(scope: AuthScope, result: AuthResult): boolean {
+    const own = this.#own
+    if (own === undefined) return true
+    if (own[scope].length >= MOST_RESULTS) return false
+    own[scope].push(copyOf(result))
+    return true
+  }
+}
+
 export class Authentication {
   readonly #settings: AuthenticationSettings
   readonly #hostname: () => string | undefined
@@ -47,7 +76,9 @@ export class Authentication {
     this.#settings = settings
     this.#hostname = hostname
     this.#inUse = contributes(filters)
-    this.#byFilter = new Map(filters.map(({ policy }) => [policy.name, { connect: [], helo: [], message: [] }]))
+    this.#byFilter = this.#inUse
+      ? new Map(filters.map(({ policy }) => [policy.name, { connect: [], helo: [], message: [] }]))
+      : NONE
   }
 
   /** The end of the message is needed, whoever else wants it. */
@@ -70,19 +101,7 @@ export class Authentication {
   contributor(filter: string, counts: boolean): Contributor {
     this.forget(filter)
     const own = counts ? this.#byFilter.get(filter) : undefined
-    const authentication = this
-    return {
-      get authservId() {
-        return authentication.authservId
-      },
-      results: () => this.results(),
-      add(scope, result) {
-        if (own === undefined) return true
-        if (own[scope].length >= MOST_RESULTS) return false
-        own[scope].push(copyOf(result))
-        return true
-      },
-    }
+    return new FilterContributor(this, own)
   }
 
   forget(filter: string): void {

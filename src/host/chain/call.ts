@@ -21,7 +21,7 @@ export interface CallLimits {
   readonly deadline: Deadline
 }
 
-/** Begins a hold that ends with the signal. */
+/** Begins a hold that ends with the signal. Never rejects. */
 export type BeginHold = (signal: AbortSignal) => Promise<HoldOutcome>
 
 export class Call<T> {
@@ -77,18 +77,17 @@ export class Call<T> {
   }
 
   /** Makes the client wait for the filter's sake; the clocks of filter and chain stand still meanwhile. */
-  async hold(begin: BeginHold): Promise<HoldOutcome> {
+  hold(begin: BeginHold): Promise<HoldOutcome> {
     const { deadline } = this.limits
     if (this.#holds++ === 0) this.#ownLeft -= this.#clock.monotonic() - this.#ownSince
     deadline.stop()
     this.#arm()
-    try {
-      return await begin(this.#controller.signal)
-    } finally {
+    return begin(this.#controller.signal).then(outcome => {
       deadline.go()
       if (--this.#holds === 0) this.#ownSince = this.#clock.monotonic()
       this.#arm()
-    }
+      return outcome
+    })
   }
 
   /** The filter is still at work. An MTA that cannot be kept patient is not helped by that, and content has its own time. */

@@ -92,7 +92,8 @@ export class Chain {
   #running: Member | null = null
   #interruption: Verdict | null = null
   #quarantine: string | null = null
-  readonly #reachedEnd = new Set<Member>()
+  /** Filters that were given the whole message and answered; `null` for none. */
+  #reachedEnd: Set<Member> | null = null
   /** `null` when every filter is for all mail. */
   readonly #joining: Joining | null
 
@@ -127,7 +128,7 @@ export class Chain {
   async mail(event: MailEvent): Promise<Decision> {
     const deadline = this.#deadline('mail')
     this.#quarantine = null
-    this.#reachedEnd.clear()
+    this.#reachedEnd = null
     this.#joining?.mail(event)
     for (const member of this.#members) member.beginMessage()
     for (const member of this.#members) {
@@ -243,8 +244,8 @@ export class Chain {
 
   /** Tells every filter that saw the message how it ended. */
   endMessage(outcome: Outcome): void {
-    for (const member of this.#members) member.endMessage(outcome, this.#reachedEnd.has(member))
-    this.#reachedEnd.clear()
+    for (const member of this.#members) member.endMessage(outcome, this.#reachedEnd?.has(member) ?? false)
+    this.#reachedEnd = null
   }
 
   /** The filter that is being waited for. */
@@ -343,7 +344,10 @@ export class Chain {
   ): Decision | null {
     this.#options.report.answered(member, stage, verdict, edits, milliseconds)
     member.finish(stage, verdict)
-    if (stage === 'message') this.#reachedEnd.add(member)
+    if (stage === 'message') {
+      this.#reachedEnd ??= new Set()
+      this.#reachedEnd.add(member)
+    }
     const refused = verdict.kind === 'reject' || verdict.kind === 'tempfail'
     member.heard(stage, verdict)
     if (stage === 'rcpt' && !refused) member.offered = true

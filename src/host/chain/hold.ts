@@ -5,32 +5,27 @@
  * once for each filter, with what to set. `Session` offers it to its filters.
  */
 import { described } from '../errors.ts'
-import type { Client } from '../events.ts'
 import type { HoldOutcome } from '../filter.ts'
 import type { MtaKind } from '../mta.ts'
-import type { HoldKeeper } from '../time/holds.ts'
+import type { HoldKeeper, HoldRequest } from '../time/holds.ts'
 import type { CallLimits } from './call.ts'
 import type { Member } from './member.ts'
 
-export interface HoldPlace {
+/** Who is to wait, and where. */
+export interface HoldPlace extends HoldRequest {
   readonly mta: MtaKind
-  readonly client: Client | null
   readonly keeper: HoldKeeper
-  /** Reports a refusal. */
-  refused(why: ReturnType<typeof described>): void
 }
 
-export async function holdClient(member: Member, seconds: number, place: HoldPlace): Promise<HoldOutcome> {
-  if (member.observed) return 'waited'
+export function holdClient(member: Member, seconds: number, place: HoldPlace): Promise<HoldOutcome> {
+  if (member.observed) return Promise.resolve('waited')
   const { asked } = member
+  if (asked === null) return Promise.resolve('refused')
   const milliseconds = seconds * 1000
-  const { mta, client, keeper, refused } = place
-  if (asked === null) return 'refused'
-  if (!asked.deadline.bears(milliseconds)) {
-    if (keeper.isFirst(`${member.name} ${mta} ${asked.stage}`)) refused(tooLong(asked, seconds, mta))
-    return 'refused'
-  }
-  return member.hold(signal => keeper.hold({ client, milliseconds, signal, refused }))
+  if (asked.deadline.bears(milliseconds)) return member.hold(signal => place.keeper.hold(place, milliseconds, signal))
+  if (place.keeper.isFirst(`${member.name} ${place.mta} ${asked.stage}`))
+    place.notHeld(tooLong(asked, seconds, place.mta))
+  return Promise.resolve('refused')
 }
 
 function tooLong({ filter, stage, deadline }: CallLimits, seconds: number, mta: MtaKind): ReturnType<typeof described> {

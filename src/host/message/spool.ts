@@ -99,7 +99,8 @@ interface Means {
 class Store implements MessageStore {
   readonly #means: Means
   readonly #forget: () => void
-  readonly #writers = new Set<Writer>()
+  /** Most messages have one or none. */
+  #writers: Writer[] | null = null
   #disposed = false
 
   constructor(means: Means, forget: () => void) {
@@ -110,14 +111,15 @@ class Store implements MessageStore {
   writer(): BodyWriter {
     if (this.#disposed) throw hostError('SPOOL_GONE')
     const writer = new Writer(this.#means)
-    this.#writers.add(writer)
+    this.#writers ??= []
+    this.#writers.push(writer)
     return writer
   }
 
   dispose(): void {
     this.#disposed = true
-    for (const writer of this.#writers) writer.discard()
-    this.#writers.clear()
+    for (const writer of this.#writers ?? []) writer.discard()
+    this.#writers = null
     this.#forget()
   }
 }

@@ -131,12 +131,12 @@ export class AskedView extends EventView {
     if (!this.signal.aborted) EventView.acting(this, 'authResult')?.authResult(EventView.hookOf(this), result)
   }
 
-  async hold(seconds: number): Promise<HoldOutcome> {
+  hold(seconds: number): Promise<HoldOutcome> {
     const around = EventView.acting(this, 'hold')
-    if (around === null) return 'refused'
-    if (typeof seconds !== 'number' || !(seconds >= 0 && seconds < Number.POSITIVE_INFINITY))
-      throw hostError('PLUGIN_ARGUMENT', around.plugin, 'hold', 'it takes a number of seconds, 0 or more')
-    return around.hold(seconds)
+    if (around === null) return Promise.resolve('refused')
+    if (typeof seconds === 'number' && seconds >= 0 && seconds < Number.POSITIVE_INFINITY) return around.hold(seconds)
+    const what = 'it takes a number of seconds, 0 or more'
+    return Promise.reject(hostError('PLUGIN_ARGUMENT', around.plugin, 'hold', what))
   }
 }
 

@@ -19,8 +19,18 @@ import type {
   RcptEvent,
   Stage,
 } from '../events.ts'
-import type { AbortReason, FilterContext, FilterSession, MaybePromise, MessageAnswer, Outcome } from '../filter.ts'
+import type {
+  AbortReason,
+  FilterContext,
+  FilterSession,
+  HoldOutcome,
+  MaybePromise,
+  MessageAnswer,
+  Outcome,
+} from '../filter.ts'
 import type { Macros } from '../macros.ts'
+import type { Logger } from '../observe/logger.ts'
+import type { ResultKey } from '../results.ts'
 import { CONTINUE, TEMPFAIL, type Verdict } from '../verdict.ts'
 import { EnvelopeAddress } from './address.ts'
 import { clientOf, NO_CLIENT } from './client.ts'
@@ -69,6 +79,47 @@ interface CurrentMessage {
 }
 
 export class PluginSession implements FilterSession {
+  /** What views see of a session. A class, since thousands of sessions wait at once and an object of closures each is dear. */
+  static readonly #Around = class implements Surroundings {
+    readonly #session: PluginSession
+    constructor(session: PluginSession) {
+      this.#session = session
+    }
+    get plugin(): string {
+      return this.#session.#parts.name
+    }
+    get sessionId(): string {
+      return this.#session.#context.sessionId
+    }
+    get log(): Logger {
+      return this.#session.#context.log
+    }
+    get client(): Client {
+      return this.#session.#client
+    }
+    get connection(): unknown {
+      return this.#session.#connection?.state
+    }
+    get authentication(): FilterContext['authentication'] {
+      return this.#session.#context.authentication
+    }
+    result<T>(key: ResultKey<T>): T | undefined {
+      return this.#session.#context.results.get(key)
+    }
+    publish<T>(key: ResultKey<T>, value: T): void {
+      this.#session.#context.results.publish(key, value)
+    }
+    hold(seconds: number): Promise<HoldOutcome> {
+      return this.#session.#context.hold(seconds)
+    }
+    authResult(hook: HookName, result: AuthResult): void {
+      this.#session.#contribute(hook, result)
+    }
+    late(hook: HookName, call: string): void {
+      this.#session.#refused(hook, `${call} came when its ${hook} hook had already answered`)
+    }
+  }
+
   readonly #parts: PluginParts
   readonly #context: FilterContext
   readonly #around: Surroundings
@@ -82,26 +133,7 @@ export class PluginSession implements FilterSession {
   constructor(parts: PluginParts, context: FilterContext) {
     this.#parts = parts
     this.#context = context
-    const session = this
-    this.#around = {
-      plugin: parts.name,
-      sessionId: context.sessionId,
-      get log() {
-        return context.log
-      },
-      get client() {
-        return session.#client
-      },
-      get connection() {
-        return session.#connection?.state
-      },
-      result: key => context.results.get(key),
-      publish: (key, value) => context.results.publish(key, value),
-      hold: seconds => context.hold(seconds),
-      authentication: context.authentication,
-      authResult: (hook, result) => this.#contribute(hook, result),
-      late: (hook, call) => this.#refused(hook, `${call} came when its ${hook} hook had already answered`),
-    }
+    this.#around = new PluginSession.#Around(this)
   }
 
   connect({ client, macros }: ConnectEvent, signal: AbortSignal): MaybePromise<Verdict> {

@@ -25,16 +25,14 @@ export interface HoldLimits {
 export interface HoldRequest {
   /** `null` for an MTA that told none. */
   readonly client: Client | null
-  readonly milliseconds: number
-  /** Ends the hold; aborted with an `AbortReason`. */
-  readonly signal: AbortSignal
   /** Told why the hold is refused, where a limit is the reason. */
-  refused(why: ReturnType<typeof described>): void
+  notHeld(why: ReturnType<typeof described>): void
 }
 
 /** What a session needs of it. */
 export interface HoldKeeper {
-  hold(request: HoldRequest): Promise<HoldOutcome>
+  /** Ends with the signal, which is aborted with an `AbortReason`. Never rejects. */
+  hold(request: HoldRequest, milliseconds: number, signal: AbortSignal): Promise<HoldOutcome>
   /** True the first time it is asked this since the configuration was read: for what is to be said once. */
   isFirst(what: string): boolean
 }
@@ -56,9 +54,42 @@ export function holdLimits(given: HoldSettings, sessions: number, processes: num
   }
 }
 
-interface Hold {
+/** One of them. A class and no closures: there may be ten thousand. */
+class Hold {
   readonly origin: Origin | null
-  end(outcome: HoldOutcome): void
+  readonly #holds: Set<Hold>
+  readonly #signal: AbortSignal
+  readonly #resolve: (outcome: HoldOutcome) => void
+  readonly #released: (origin: Origin | null) => void
+  cancel: () => void = () => {}
+
+  constructor(
+    origin: Origin | null,
+    holds: Set<Hold>,
+    signal: AbortSignal,
+    resolve: (outcome: HoldOutcome) => void,
+    released: (origin: Origin | null) => void,
+  ) {
+    this.origin = origin
+    this.#holds = holds
+    this.#signal = signal
+    this.#resolve = resolve
+    this.#released = released
+    holds.add(this)
+    signal.addEventListener('abort', this, { once: true })
+  }
+
+  handleEvent(): void {
+    this.end(endedBy(this.#signal))
+  }
+
+  end(outcome: HoldOutcome): void {
+    if (!this.#holds.delete(this)) return
+    this.cancel()
+    this.#signal.removeEventListener('abort', this)
+    this.#released(this.origin)
+    this.#resolve(outcome)
+  }
 }
 
 export class Holds implements HoldKeeper {
@@ -94,33 +125,24 @@ export class Holds implements HoldKeeper {
     return this.#said.size < this.#said.add(what).size
   }
 
-  hold({ client, milliseconds, signal, refused }: HoldRequest): Promise<HoldOutcome> {
+  hold(request: HoldRequest, milliseconds: number, signal: AbortSignal): Promise<HoldOutcome> {
     if (signal.aborted) return Promise.resolve(endedBy(signal))
     if (this.#ended) return Promise.resolve('refused')
+    const { client } = request
     const origin = client === null ? null : originOf(client)
     const full = this.#noRoomFor(origin)
     if (full !== null) {
-      refused(described('LIMIT_HOLDS', full))
+      request.notHeld(described('LIMIT_HOLDS', full))
       return Promise.resolve('refused')
     }
     return new Promise(resolve => {
-      const hold: Hold = {
-        origin,
-        end: outcome => {
-          if (!this.#open.delete(hold)) return
-          cancel()
-          signal.removeEventListener('abort', onAbort)
-          this.#count(origin, -1)
-          resolve(outcome)
-        },
-      }
-      const onAbort = (): void => hold.end(endedBy(signal))
-      const cancel = this.#clock.after(milliseconds, () => hold.end('waited'))
-      signal.addEventListener('abort', onAbort, { once: true })
-      this.#open.add(hold)
+      const hold = new Hold(origin, this.#open, signal, resolve, this.#released)
       this.#count(origin, 1)
+      hold.cancel = this.#clock.after(milliseconds, () => hold.end('waited'))
     })
   }
+
+  readonly #released = (origin: Origin | null): void => this.#count(origin, -1)
 
   /** A session came: makes room if there are too many now. */
   relieve(): void {

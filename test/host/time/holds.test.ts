@@ -23,12 +23,9 @@ class Stand {
   }
 
   hold(address: string | null = '192.0.2.1', seconds = 60, controller = new AbortController()): Held {
-    const result = this.holds.hold({
-      client: address === null ? null : { family: 'inet', address, port: 1, hostname: '' },
-      milliseconds: seconds * 1000,
-      signal: controller.signal,
-      refused: ({ detail }) => this.refusals.push(detail),
-    })
+    const client = address === null ? null : ({ family: 'inet', address, port: 1, hostname: '' } as const)
+    const notHeld = ({ detail }: { detail: string }): void => void this.refusals.push(detail)
+    const result = this.holds.hold({ client, notHeld }, seconds * 1000, controller.signal)
     const held: Held = { controller, result, outcome: null }
     void result.then(outcome => {
       held.outcome = outcome
