@@ -19,6 +19,7 @@ const USAGE = `usage: npm run bench -- [options]
   --quick          short rounds, a few seconds a cell
   --only PATTERN   only cells whose name matches, such as '10KB c10 m3'; a regular expression
   --postfix        the whole-system figure instead: real Postfix, three milters (see README.md)
+  --dkim           DKIM instead: the plugin beside OpenDKIM and dkimpy-milter, CPU for a message
   --lookups        look-ups instead: 100,000 users in each real backend (with --only NAME: that one)
   --holds          what held clients cost instead: 10,000 at once (--sessions N for others)
   --edit           each external milter adds a header
@@ -37,6 +38,7 @@ function readOptions() {
         postfix: { type: 'boolean', default: false },
         holds: { type: 'boolean', default: false },
         lookups: { type: 'boolean', default: false },
+        dkim: { type: 'boolean', default: false },
         sessions: { type: 'string', default: '10000' },
         edit: { type: 'boolean', default: false },
         write: { type: 'string' },
@@ -107,6 +109,11 @@ async function main(): Promise<number> {
     // It loads every driver.
     const { runLookups } = await import('./lookups.ts')
     return (await runLookups(values.only ?? '', values.json)) ? 0 : 1
+  }
+  if (values.dkim) {
+    // It loads the plugin with all that it needs.
+    const { runDkim } = await import('./dkim.ts')
+    return (await runDkim(values.json, values.quick)) ? 0 : 1
   }
   if (values.holds) return (await runHolds(Number(values.sessions), values.json)) ? 0 : 1
   const met = values.postfix ? await runPostfix(buildTools(), values) : await matrix()

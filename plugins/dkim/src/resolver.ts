@@ -28,7 +28,7 @@ export function resolverFor(dns: Dns, signal: AbortSignal): Resolver {
 
 async function look(dns: Dns, name: string, type: string, signal: AbortSignal): Promise<string[] | string[][]> {
   if (type === 'TXT') {
-    const records = await dns.txt(name, signal)
+    const records = await txt(dns, name, signal)
     // RFC 6376 §3.6.2.2: what several key records mean is undefined. None of them is used.
     if (records.length > 1 && name.includes('._domainkey.'))
       throw Object.assign(new Error(`${records.length} key records at ${name}`), { code: 'EINVALIDVAL' })
@@ -37,6 +37,17 @@ async function look(dns: Dns, name: string, type: string, signal: AbortSignal): 
   if (type === 'A') return [...(await dns.a(name, signal))]
   // DMARC asks whether a name is an alias of nothing; an answer with A records has been looked for before.
   throw Object.assign(new Error(`no ${type} look-ups`), { code: 'ENODATA' })
+}
+
+/** A record that is too long for the host is no record: it would be as long when it is asked for again. */
+async function txt(dns: Dns, name: string, signal: AbortSignal): Promise<readonly string[]> {
+  try {
+    return await dns.txt(name, signal)
+  } catch (error) {
+    if ((error as { readonly code?: unknown }).code !== 'EMSGSIZE') throw error
+    const code = name.includes('._domainkey.') ? 'EINVALIDVAL' : 'ENODATA'
+    throw Object.assign(new Error(`the record at ${name} is too long`), { code })
+  }
 }
 
 const tooMany = (name: string): Error =>

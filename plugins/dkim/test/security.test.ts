@@ -243,8 +243,16 @@ describe('DNS', () => {
     const spent = await cost(async () => {
       result = dkimOf(await verify(signed, { zone }))
     })
-    expect(result).toContain('dkim=neutral')
+    expect(result).toContain('dkim=neutral reason="unknown key type"')
     expect(spent).toBeLessThan(2000)
+    // The host's resolver does not even hand it out.
+    const refused = { ...ZONE, 'rsa._domainkey.example.org': { txt: 'EMSGSIZE' } } as const
+    expect(dkimOf(await verify(signed, { zone: refused }))).toContain('dkim=neutral reason="invalid public key"')
+  })
+
+  it('12: a policy record that is too long is none', async () => {
+    const zone = { ...ZONE, '_dmarc.example.org': { txt: 'EMSGSIZE' } } as const
+    expect(dmarc(await verify(MESSAGE, { zone }))).toContain('dmarc=none')
   })
 
   it('12: DNS that never answers is a temporary error within its time, and the policy for that is applied', async () => {
