@@ -17,7 +17,7 @@ const RIG = resolve(import.meta.dirname, '../test/interop/rig')
 const DOMAIN = 'example.com'
 const SIZES = { '10 KB': 10_000, '1 MB': 1_000_000, '10 MB': 10_000_000 } as const
 type Size = keyof typeof SIZES
-const MESSAGES: Readonly<Record<Size, number>> = { '10 KB': 300, '1 MB': 50, '10 MB': 4 }
+const MESSAGES: Readonly<Record<Size, number>> = { '10 KB': 300, '1 MB': 50, '10 MB': 2 }
 
 interface Work {
   readonly name: string

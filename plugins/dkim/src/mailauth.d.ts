@@ -59,6 +59,7 @@ declare module 'mailauth/lib/dkim/dkim-verifier.js' {
 
   export interface BodyHasher {
     update(chunk: Uint8Array): void
+    mimeStructureStartFinder: { update(chunk: Uint8Array): void; getMimeStructureStart(): unknown }
   }
 
   export interface KeyCache {
@@ -197,5 +198,9 @@ declare module 'mailauth/lib/dkim/body/index.js' {
     canonicalization: string,
     algorithm: string,
     maxBodyLength: number | false,
-  ): { update(chunk: Uint8Array): void; digest(encoding: 'base64'): string }
+  ): {
+    update(chunk: Uint8Array): void
+    digest(encoding: 'base64'): string
+    mimeStructureStartFinder: { update(chunk: Uint8Array): void; getMimeStructureStart(): unknown }
+  }
 }

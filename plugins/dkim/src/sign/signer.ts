@@ -8,6 +8,7 @@
 import { createHash, sign } from 'node:crypto'
 import { dkimBody } from 'mailauth/lib/dkim/body/index.js'
 import { type Field, textOf } from '../fields.ts'
+import { UNLOOKED } from '../unlooked.ts'
 import type { PrivateKey } from './keys.ts'
 
 type Way = 'relaxed' | 'simple'
@@ -45,6 +46,7 @@ export class MessageSigner {
     this.#rules = rules
     this.#headerWay = headerWay
     this.#body = dkimBody(bodyWay, 'sha256', false)
+    this.#body.mimeStructureStartFinder = UNLOOKED
   }
 
   update(chunk: Uint8Array): void {

@@ -11,6 +11,7 @@ import { DkimVerifier, type SignatureHeader } from 'mailauth/lib/dkim/dkim-verif
 import { parseDkimHeaders } from 'mailauth/lib/tools.js'
 import type { Field } from '../fields.ts'
 import type { Resolver } from '../resolver.ts'
+import { UNLOOKED } from '../unlooked.ts'
 
 export interface VerifierOptions {
   readonly resolver: Resolver
@@ -85,6 +86,7 @@ export class BoundedVerifier extends DkimVerifier {
       this.#prefetch(header)
     }
     if (this.#options.seals) this.addBodyHash('relaxed', 'sha256', '')
+    for (const hash of this.bodyHashes.values()) hash.mimeStructureStartFinder = UNLOOKED
     return this.bodyHashes.size > 0
   }
 
