@@ -5,7 +5,7 @@
  * embedded store runs inside one transaction and a Redis store says again as one Lua script. What always holds: each
  * method but `entries` and `stats` is one round trip, and atomic for each origin; what has been acknowledged is not lost
  * when a process dies; several processes may use one store; a value that cannot be read counts as not there, is told to `problem`, and never throws.
- * The engine calls it, through `store-guard.ts`; the command `milterhost greylist` calls it directly.
+ * The engine calls it, through `store-guard.ts`.
  */
 
 /** A hash that stands for an origin: 12 bytes. All that belongs to an origin lies together (in Redis: its hash tag). */
