@@ -11,7 +11,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { EmbeddedStore } from '../plugins/greylist/src/embedded.ts'
+import '../scripts/own-names.mjs'
 import type { Entry, Kind, Policy, Question } from '../plugins/greylist/src/store.ts'
 
 const { values } = parseArgs({
@@ -38,6 +38,7 @@ const policy: Policy = {
 const folder = mkdtempSync(join(tmpdir(), 'bench-greylist-'))
 const path = join(folder, 'greylist.sqlite')
 let now = Date.now()
+const { EmbeddedStore } = await import('../plugins/greylist/src/embedded.ts')
 const store = new EmbeddedStore({
   path,
   capacity: entries * 2,

@@ -36,6 +36,15 @@ export type { Schema } from './host/plugin/schema.ts'
 export type { Counter, Dns } from './host/plugin/services.ts'
 export { type ServiceKey, serviceKey } from './host/plugin/shared.ts'
 export {
+  openStateFile,
+  type StateFile,
+  type StateFileOptions,
+  setStateFileAside,
+  stateFileFailure,
+  stateFileInode,
+  stateFilePath,
+} from './host/plugin/state-file.ts'
+export {
   accept,
   discard,
   type PermanentCode,

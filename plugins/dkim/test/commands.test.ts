@@ -197,7 +197,8 @@ describe('milterhost dmarc report', () => {
 
   it('what is older than a month goes', async () => {
     const path = await kept()
-    const store = new ReportStore(path)
+    const store = new ReportStore(path, { now: () => NOW, problem: () => {} })
+    expect(statSync(path).mode & 0o777).toBe(0o600)
     const [row] = store.rows('example.org', NOW - DAY, NOW + DAY)
     store.add(row!, NOW + 40 * DAY)
     expect(store.domains(0, NOW + 39 * DAY)).toEqual([])

@@ -11,8 +11,15 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, statSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
+import {
+  openStateFile,
+  type StateFileOptions,
+  setStateFileAside,
+  stateFileFailure,
+  stateFileInode,
+} from 'milterhost/plugin'
 import { type Changes, credit, decide, mergeMarks, note } from './decide.ts'
-import { failureOf, inodeOf, MEMORY, openFile, setAside } from './embedded-file.ts'
+import { fileOptions, MEMORY } from './embedded-file.ts'
 import { Marks, type QuestionKeys, rowKey } from './embedded-marks.ts'
 import { Room } from './embedded-room.ts'
 import {
@@ -52,6 +59,7 @@ export class EmbeddedStore implements Store {
   readonly #options: EmbeddedOptions
   readonly #capacity: number
   readonly #timer: ReturnType<typeof setInterval> | null
+  readonly #file: StateFileOptions
   #db: DatabaseSync
   #inode: bigint | null
   #marks: Marks
@@ -64,7 +72,8 @@ export class EmbeddedStore implements Store {
     const { path, capacity = 1_000_000, sweepEvery = 1_000, now, problem } = options
     this.#options = options
     this.#capacity = capacity
-    const { db, inode } = openFile(path, now(), problem)
+    this.#file = fileOptions(path, now, problem)
+    const { db, inode } = openStateFile(this.#file)
     this.#db = db
     this.#inode = inode
     this.#marks = new Marks(db, problem)
@@ -342,7 +351,7 @@ export class EmbeddedStore implements Store {
         if (!this.#db.isOpen) this.#open()
         return op()
       } catch (error) {
-        const failure = failureOf(error)
+        const failure = stateFileFailure(error)
         if (failure === 'damaged' && !replaced) {
           replaced = true
           this.#replace(error)
@@ -355,7 +364,7 @@ export class EmbeddedStore implements Store {
 
   /** Another process may have set a damaged file aside: what is written into the old one would be lost. */
   async #follow(): Promise<void> {
-    const inode = inodeOf(this.#options.path)
+    const inode = stateFileInode(this.#options.path)
     if (this.#closed || inode === this.#inode) return
     this.#options.problem(
       { path: this.#options.path },
@@ -366,13 +375,13 @@ export class EmbeddedStore implements Store {
 
   #replace(error: unknown): void {
     this.#db.close()
-    setAside(this.#options.path, this.#inode, this.#options.now(), error, this.#options.problem)
+    setStateFileAside(this.#file, this.#inode, error)
     this.#open()
   }
 
   #open(): void {
     if (this.#db.isOpen) this.#db.close()
-    const { db, inode } = openFile(this.#options.path, this.#options.now(), this.#options.problem)
+    const { db, inode } = openStateFile(this.#file)
     this.#db = db
     this.#inode = inode
     this.#marks = new Marks(db, this.#options.problem)

@@ -3,8 +3,7 @@
  *
  * The plugin's setup calls it, and so does the command, which has to find the same marks.
  */
-import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { stateFilePath } from 'milterhost/plugin'
 import { EmbeddedStore } from './embedded.ts'
 import type { Options } from './read-options.ts'
 import { RedisStore } from './redis.ts'
@@ -22,7 +21,7 @@ export interface StoreSurroundings {
 /** Opens the store. Throws with the reason when it cannot be opened; a Redis that is down is no reason. */
 export function openStore({ store, limits }: Pick<Options, 'store' | 'limits'>, around: StoreSurroundings): Store {
   if (store.kind === 'redis') return new RedisStore({ target: store, problem: around.problem })
-  return openEmbedded(store.path ?? defaultPath(around.environment), limits.entries, around)
+  return openEmbedded(store.path ?? stateFilePath('greylist.sqlite', around.environment), limits.entries, around)
 }
 
 /** The embedded store that answers while a shared one is down. */
@@ -30,7 +29,7 @@ export function openLocal(
   { localStore, limits }: Pick<Options, 'localStore' | 'limits'>,
   around: StoreSurroundings,
 ): LocalStore {
-  const path = localStore?.path ?? join(stateFolder(around.environment), 'greylist-local.sqlite')
+  const path = localStore?.path ?? stateFilePath('greylist-local.sqlite', around.environment)
   return openEmbedded(path, limits.entries, around)
 }
 
@@ -41,14 +40,4 @@ function openEmbedded(path: string, capacity: number, { now, problem }: StoreSur
     const why = error instanceof Error ? error.message : String(error)
     throw new Error(`store: cannot open ${path}: ${why}`)
   }
-}
-
-const defaultPath = (environment: StoreSurroundings['environment']): string =>
-  join(stateFolder(environment), 'greylist.sqlite')
-
-/** systemd's `StateDirectory=`, else the place the system or the user keeps such things. */
-function stateFolder({ STATE_DIRECTORY, XDG_STATE_HOME }: StoreSurroundings['environment']): string {
-  if (STATE_DIRECTORY !== undefined && STATE_DIRECTORY !== '') return STATE_DIRECTORY.split(':')[0]!
-  if (process.getuid?.() === 0) return '/var/lib/milterhost'
-  return join(XDG_STATE_HOME ?? join(homedir(), '.local/state'), 'milterhost')
 }

@@ -53,11 +53,18 @@ storeContract('embedded', async given => {
   return { store, again: async () => open(path, given), end: () => store.close() }
 })
 
+const OWN_NAMES = new URL('../../../scripts/own-names.mjs', import.meta.url).href
 const CHILD = fileURLToPath(new URL('./embedded-child.ts', import.meta.url))
 
 /** A process of its own at work on the file. */
 function worker(from: number, to: number, origins: number, begin = 0, every = 0) {
-  const child = spawn(process.execPath, [CHILD, path, ...[from, to, origins, begin, every].map(String)])
+  const child = spawn(process.execPath, [
+    '--import',
+    OWN_NAMES,
+    CHILD,
+    path,
+    ...[from, to, origins, begin, every].map(String),
+  ])
   children.push(child)
   let said = ''
   let complaints = ''

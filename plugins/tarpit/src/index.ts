@@ -4,8 +4,8 @@
  * Here is the joint to the host alone: options, store, hooks. What is decided is in `tarpit.ts`. It never refuses for a suspicion:
  * a client waits, or is asked to come again.
  */
-import { definePlugin, type Plugin } from 'milterhost/plugin'
-import { defaultPath, MEMORY } from './file.ts'
+import { definePlugin, type Plugin, stateFilePath } from 'milterhost/plugin'
+import { MEMORY } from './file.ts'
 import { Standing } from './ladder.ts'
 import type { TarpitOptions } from './options.ts'
 import { Patience } from './patience.ts'
@@ -25,7 +25,8 @@ const tarpit: Plugin<TarpitOptions> = definePlugin({
   connection: (): Connection => newConnection(),
   message: (): Message => newMessage(),
   setup(host, options) {
-    const path = options.store === 'memory' ? MEMORY : (options.store?.path ?? defaultPath(process.env))
+    const path =
+      options.store === 'memory' ? MEMORY : (options.store?.path ?? stateFilePath('tarpit.sqlite', process.env))
     let store: Store
     try {
       store = new Store({

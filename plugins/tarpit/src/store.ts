@@ -8,7 +8,8 @@
  */
 import { createHmac, randomBytes } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
-import { isDamage, openFile, type Problem, setAside } from './file.ts'
+import { openStateFile, type StateFileOptions, setStateFileAside, stateFileFailure } from 'milterhost/plugin'
+import { fileOptions, type Problem } from './file.ts'
 
 /** Times in milliseconds since 1970. */
 export interface Mark {
@@ -34,7 +35,9 @@ const TELL_EVERY = 60_000
 
 export class Store {
   readonly #options: StoreOptions
+  readonly #file: StateFileOptions
   #db: DatabaseSync
+  #inode: bigint | null
   #secret: Uint8Array
   #changes = 0
   #told = Number.NEGATIVE_INFINITY
@@ -44,7 +47,10 @@ export class Store {
   constructor(options: StoreOptions) {
     this.#options = options
     const { path, now, problem } = options
-    this.#db = openFile(path, now(), problem)
+    this.#file = fileOptions(path, now, problem)
+    const { db, inode } = openStateFile(this.#file)
+    this.#db = db
+    this.#inode = inode
     this.#secret = this.#ownSecret()
   }
 
@@ -140,7 +146,7 @@ export class Store {
     try {
       return run()
     } catch (error) {
-      if (!isDamage(error)) {
+      if (stateFileFailure(error) !== 'damaged') {
         this.#tell(error, what)
         return otherwise
       }
@@ -149,11 +155,13 @@ export class Store {
   }
 
   #anew<T>(error: unknown, otherwise: T, run: () => T): T {
-    const { path, now, problem } = this.#options
+    const { now } = this.#options
     try {
       this.#db.close()
-      setAside(path, now(), error, problem)
-      this.#db = openFile(path, now(), problem)
+      setStateFileAside(this.#file, this.#inode, error)
+      const { db, inode } = openStateFile(this.#file)
+      this.#db = db
+      this.#inode = inode
       this.keep('begun', new Date(now()).toISOString())
       this.#db.prepare("INSERT OR IGNORE INTO fact (name, value) VALUES ('secret', ?)").run(this.#secret)
       return run()

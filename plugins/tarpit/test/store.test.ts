@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { customerOf, isListed, plainAddress } from '../src/address.ts'
-import { defaultPath } from '../src/file.ts'
 import { Patience } from '../src/patience.ts'
 import { type Mark, Store } from '../src/store.ts'
 import { Stand, SUSPECT } from './stand.ts'
@@ -70,12 +69,6 @@ describe('the file', () => {
     expect(store.get('failed', '192.0.2.1023')).not.toBeNull()
     expect(store.get('failed', '192.0.2.0')).toBeNull()
   })
-
-  it('lies in the state folder', () => {
-    expect(defaultPath({ STATE_DIRECTORY: '/var/lib/milterhost:/other' })).toBe('/var/lib/milterhost/tarpit.sqlite')
-    const path = defaultPath({ XDG_STATE_HOME: '/home/a/state' })
-    expect(path).toBe(`${process.getuid?.() === 0 ? '/var/lib' : '/home/a/state'}/milterhost/tarpit.sqlite`)
-  })
 })
 
 describe('what is wrong with it', () => {
@@ -122,6 +115,22 @@ describe('what is wrong with it', () => {
     store.put('passed', mark(2_000_000), '192.0.2.1')
     expect(store.get('passed', '192.0.2.1')).toEqual(mark(2_000_000))
     expect(problems).toEqual(['the tarpit file is damaged: it was set aside, and a new one begun'])
+  })
+
+  it('damage that two processes find: one begins a new file, the other goes over to it and takes nothing away', () => {
+    const one = open()
+    const other = open(one.path)
+    const db = new DatabaseSync(one.path)
+    db.exec('DROP TABLE mark')
+    db.close()
+    one.store.put('passed', mark(2_000_000), '192.0.2.1')
+    other.store.put('passed', mark(2_000_000), '192.0.2.2')
+    for (const { store } of [one, other])
+      for (const client of ['192.0.2.1', '192.0.2.2']) expect(store.get('passed', client)).toEqual(mark(2_000_000))
+    expect(readdirSync(join(one.path, '..')).filter(name => /\.damaged-.*(?<!-wal)$/.test(name))).toHaveLength(1)
+    expect([...one.problems, ...other.problems]).toEqual([
+      'the tarpit file is damaged: it was set aside, and a new one begun',
+    ])
   })
 
   it('a lock that another process holds: nobody is known, it is told once a minute, and it works again afterwards', () => {

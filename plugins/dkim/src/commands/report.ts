@@ -72,7 +72,7 @@ function dayOf(given: string | boolean | undefined, now: number): number {
   return time
 }
 
-async function storesOf({ entries }: CommandCall): Promise<readonly ReportStore[]> {
+async function storesOf({ entries, clock, complain }: CommandCall): Promise<readonly ReportStore[]> {
   const paths = (await entries()).flatMap(
     ({ options }) => (options as { reports?: { store?: string } } | undefined)?.reports?.store ?? [],
   )
@@ -80,7 +80,9 @@ async function storesOf({ entries }: CommandCall): Promise<readonly ReportStore[
     throw userError(
       "nothing is kept: give dkim() in the configuration the option reports: { store: '/var/lib/milterhost/dmarc.db' }",
     )
-  return [...new Set(paths)].map(path => new ReportStore(path))
+  return [...new Set(paths)].map(
+    path => new ReportStore(path, { now: clock.now, problem: (_, message) => complain(`${path}: ${message}`) }),
+  )
 }
 
 /** The rows of a day by domain, of all stores. */

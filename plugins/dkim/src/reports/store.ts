@@ -6,9 +6,8 @@
  * beside it.
  */
 import { createHash } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
-import { dirname } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
+import type { DatabaseSync } from 'node:sqlite'
+import { openStateFile, type StateFileOptions } from 'milterhost/plugin'
 import type { DmarcResult, PolicyName, Published } from '../dmarc/evaluate.ts'
 import type { Signature } from '../verify/dkim.ts'
 
@@ -32,21 +31,27 @@ export interface CountedRow extends ReportRow {
 
 const DAY = 86_400_000
 const KEPT = 32 * DAY
-/** Milliseconds that another process may hold the database. */
-const PATIENCE = 50
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS seen (day INTEGER, domain TEXT, key BLOB, row TEXT, count INTEGER,
+    PRIMARY KEY (day, domain, key)) WITHOUT ROWID;
+`
 
 export class ReportStore {
   readonly #database: DatabaseSync
   readonly #add: ReturnType<DatabaseSync['prepare']>
   #pruned = 0
 
-  /** Makes the file and its folder when they are missing. Throws when they cannot be used. */
-  constructor(path: string) {
-    mkdirSync(dirname(path), { recursive: true })
-    this.#database = new DatabaseSync(path, { timeout: PATIENCE })
-    this.#database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
-      CREATE TABLE IF NOT EXISTS seen (day INTEGER, domain TEXT, key BLOB, row TEXT, count INTEGER,
-        PRIMARY KEY (day, domain, key)) WITHOUT ROWID`)
+  /** Makes the file and its folder when they are missing, for their owner alone. Throws when they cannot be used. */
+  constructor(path: string, { now, problem }: Pick<StateFileOptions, 'now' | 'problem'>) {
+    this.#database = openStateFile({
+      path,
+      name: 'DMARC',
+      version: 1,
+      schema: SCHEMA,
+      probe: 'SELECT day, domain, key, row, count FROM seen LIMIT 1',
+      now,
+      problem,
+    }).db
     this.#add = this.#database.prepare(
       'INSERT INTO seen VALUES (?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1',
     )
