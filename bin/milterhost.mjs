@@ -14,7 +14,7 @@ const YOUNG = '--max-semi-space-size'
 const given = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].some(options => options.includes(YOUNG))
 if (process.argv[2] === 'run' && !given && process.platform !== 'win32') {
   const [node, ...rest] = process.argv
-  process.execve(node, [node, ...process.execArgv, `${YOUNG}=2`, ...rest], process.env)
+  process.execve(node, [node, ...process.execArgv, `${YOUNG}=4`, ...rest], process.env)
 }
 
 // The source is there in a checkout only, where it is newer than what was built of it.
