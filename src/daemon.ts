@@ -14,6 +14,7 @@ import { DEFAULT_HOLDS, DEFAULT_LIMITS } from './host/config/settings.ts'
 import type { Configuration } from './host/config/validate.ts'
 import { described } from './host/errors.ts'
 import type { AbortReason } from './host/filter.ts'
+import { Kept } from './host/kept.ts'
 import type { Load } from './host/policy/facts.ts'
 import { Holds, holdLimits } from './host/time/holds.ts'
 
@@ -59,6 +60,7 @@ class RunningDaemon implements Daemon {
   readonly #epoch: string
   #current: Generation | null = null
   readonly #holds: Holds
+  readonly #kept = new Kept()
   #count = 0
   #refusing = false
   #reloading: Promise<void> = Promise.resolve()
@@ -110,7 +112,11 @@ class RunningDaemon implements Daemon {
     const configuration = await this.#options.load()
     if (this.#refusing) return
     const postfix = (await this.#options.postfix?.()) ?? null
-    const next = await Generation.create(configuration, { ...this.#options, busy: () => this.#load(postfix) }, postfix)
+    const next = await Generation.create(
+      configuration,
+      { ...this.#options, kept: this.#kept, busy: () => this.#load(postfix) },
+      postfix,
+    )
     if (this.#refusing) return next.retire()
     const before = this.#current
     this.#current = next

@@ -6,7 +6,7 @@
  * ```
  */
 
-export { type SocketOptions, socket } from './bridge/milter/index.ts'
+export { type HealthOptions, type SocketOptions, socket } from './bridge/milter/index.ts'
 export { type AgentOptions, agent } from './bridge/mta/liveness/agent.ts'
 export { type Config, defineConfig, type ListenOptions, type MtaOptions } from './host/config/config.ts'
 export type { Duration, EntryOptions, FilterEntry, Size } from './host/config/entry.ts'

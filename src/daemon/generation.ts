@@ -10,6 +10,7 @@ import { procTable } from '../bridge/mta/liveness/proc.ts'
 import type { ChainFilter } from '../host/chain/member.ts'
 import type { Configuration } from '../host/config/validate.ts'
 import { hostError } from '../host/errors.ts'
+import type { Kept } from '../host/kept.ts'
 import { createSpool, type Spool } from '../host/message/spool.ts'
 import { ChainNeeds } from '../host/needs.ts'
 import type { Observer } from '../host/observe/event.ts'
@@ -29,6 +30,8 @@ export interface Surroundings {
   readonly log: Logger
   readonly services: Services
   readonly observe: Observer
+  /** What filters hand on to those of the next generation; none: nothing outlives them. */
+  readonly kept?: Kept
   /** How busy this host is, for conditions. */
   readonly busy?: () => Load
 }
@@ -44,11 +47,16 @@ export async function createFilters(
   for (const { entry, policy } of entries) {
     if (!policy.enabled) continue
     try {
-      const { clock, services } = around
+      const { clock, services, observe } = around
+      const kept = around.kept === undefined ? {} : { kept: around.kept }
       const log = around.log.child({ filter: policy.name })
       const { limits } = settings
       const gate = await gates.gateOf(policy)
-      filters.push({ policy, gate, filter: await entry.create({ policy, clock, log, services, shared, limits }) })
+      filters.push({
+        policy,
+        gate,
+        filter: await entry.create({ policy, clock, log, services, shared, limits, observe, ...kept }),
+      })
     } catch (error) {
       await closeFilters(filters, around)
       await gates.close()

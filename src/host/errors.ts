@@ -35,6 +35,14 @@ const table = {
     `filter ${filter} closed its connection at ${stage}${why === undefined ? '' : `: ${why}`}`,
   MILTER_PROTOCOL: (filter: string, stage: string, what: string): string =>
     `filter ${filter} broke the milter protocol at ${stage}: ${what}`,
+  MILTER_DOWN: (filter: string, state: string, seconds: number, why: string): string =>
+    `filter ${filter} is not asked now: it has been ${state} for ${seconds} s: ${why}`,
+  MILTER_POISON: (filter: string, minutes: number): string =>
+    `filter ${filter} is not given this message: it went away twice while it had it; in ${minutes} minutes it may have it again`,
+  MILTER_NOT_STARTED: (filter: string, what: string): string =>
+    `filter ${filter} was started and does not work: ${what}`,
+  MILTER_NO_LAUNCH: (filter: string): string =>
+    `filter ${filter} cannot be started from here: its entry has no option launch that says how`,
   SOCKET_OPTION: (filter: string, what: string): string => `socket filter ${filter}: ${what}`,
 
   // Clients that leave

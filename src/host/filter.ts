@@ -110,9 +110,28 @@ export interface Filter {
   /** Finds out in the background what the filter wants, once after the start; never rejects. Without it the first session does. */
   learn?(signal: AbortSignal): Promise<void>
   open(context: FilterContext): FilterSession
+  /** How it is; a filter without it is as well as this process. */
+  health?(): FilterHealth
+  /** Starts anew what stands behind it; resolves when it works again, rejects with a coded error that says what came of it. */
+  restart?(): Promise<void>
   /** For `check`: makes sure that it could work now, and says how it was met. Throws with the reason. */
   probe(signal: AbortSignal): Promise<FilterReport>
   close(): Promise<void>
+}
+
+/**
+ * `unknown`: not asked yet. `up`: it answers. `failing`: it answers, and what it answers is of no use. `down`: it cannot be reached.
+ * `starting`: its process has been started and does not answer yet. `wedged`: it takes connections and never answers.
+ */
+export type HealthState = 'unknown' | 'up' | 'failing' | 'down' | 'starting' | 'wedged'
+
+/** How a filter is, as far as is known. */
+export interface FilterHealth {
+  readonly state: HealthState
+  /** For people: what was found last. */
+  readonly reason: string
+  /** Wall clock, milliseconds since 1970: from then on it has been in this state. */
+  readonly since: number
 }
 
 /** What `check` and `list` print of a filter. */

@@ -32,6 +32,11 @@ export interface Transport {
   destroy(): void
 }
 
+/** Counts what comes from a milter, over all of its connections. */
+export interface Pulse {
+  heard: number
+}
+
 /** Who waits for something: told once, in the very call that brings it. */
 export interface Waiter<T> {
   resolve(value: T): void
@@ -47,9 +52,12 @@ export class Channel {
   stage = 'negotiation'
   /** The milter says that it is still at work. */
   onProgress: () => void = () => {}
+  /** The connection is closed or given up; told once. */
+  onClosed: () => void = () => {}
   readonly #name: string
   readonly #transport: Transport
   readonly #decoder: FrameDecoder
+  readonly #pulse: Pulse
   readonly #queue: Reply[] = []
   #queuedBytes = 0
   #fault: HostError | null = null
@@ -64,7 +72,8 @@ export class Channel {
   #reader: Waiter<Reply> | null = null
   #writer: Waiter<void> | null = null
 
-  constructor(name: string, transport: Transport, limits: FrameLimits) {
+  constructor(name: string, transport: Transport, limits: FrameLimits, pulse: Pulse = { heard: 0 }) {
+    this.#pulse = pulse
     this.#name = name
     this.#transport = transport
     this.#decoder = new FrameDecoder(limits)
@@ -129,6 +138,7 @@ export class Channel {
     if (this.#fault !== null) return
     this.#fault = error
     this.#transport.destroy()
+    if (!this.#ended) this.onClosed()
     this.#reader?.reject(error)
     this.#writer?.reject(error)
     this.#reader = null
@@ -139,13 +149,17 @@ export class Channel {
   leave(bytes: Buffer): void {
     if (!this.usable) return
     if (this.busy) this.fail(hostError('MILTER_CLOSED', this.#name, this.stage))
-    else this.#transport.end(bytes)
+    else {
+      this.#transport.end(bytes)
+      this.onClosed()
+    }
     this.#ended = true
   }
 
   /** From the transport: bytes, valid during the call only. */
   received(chunk: Buffer): void {
     if (!this.usable) return
+    this.#pulse.heard += 1
     this.#decode(() => this.#decoder.push(chunk, this.#take))
     this.#hand()
   }
@@ -160,8 +174,10 @@ export class Channel {
   /** From the transport: there is no connection any more. */
   closed(error: Error | null): void {
     if (this.#fault !== null || this.#ended) return
-    if (this.#decoder.buffered === 0 && !this.busy) this.#ended = true
-    else this.fail(hostError('MILTER_CLOSED', this.#name, this.stage, error?.message))
+    if (this.#decoder.buffered === 0 && !this.busy) {
+      this.#ended = true
+      this.onClosed()
+    } else this.fail(hostError('MILTER_CLOSED', this.#name, this.stage, error?.message))
   }
 
   /** To whoever waits, once the whole chunk is cut: only then is a reply that nobody asked for seen by `quiet`. */

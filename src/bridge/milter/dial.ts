@@ -8,7 +8,7 @@
 import net from 'node:net'
 import { type HostError, hostError } from '../../host/errors.ts'
 import { type FrameLimits, formatSocketAddress, type SocketAddress } from '../wire/index.ts'
-import { Channel, type Transport } from './channel.ts'
+import { Channel, type Pulse, type Transport } from './channel.ts'
 
 export interface DialOptions {
   readonly filter: string
@@ -16,13 +16,14 @@ export interface DialOptions {
   readonly limits: FrameLimits
   /** Shared by all connections of a filter. */
   readonly readBuffer: Buffer
+  readonly pulse: Pulse
 }
 
 type Dialled = [error: null, channel: Channel] | [error: HostError, channel: null]
 
 /** Calls back once: with a channel, or an error of code MILTER_CONNECT. Returns what gives the attempt up. */
 export function dial(options: DialOptions, done: (...result: Dialled) => void): () => void {
-  const { filter, address, limits, readBuffer } = options
+  const { filter, address, limits, readBuffer, pulse } = options
   let channel: Channel | null = null
   let over = false
   const socket = net.connect({
@@ -45,7 +46,7 @@ export function dial(options: DialOptions, done: (...result: Dialled) => void): 
   socket.once('connect', () => {
     if (over) return
     over = true
-    channel = new Channel(filter, transportOf(socket), limits)
+    channel = new Channel(filter, transportOf(socket), limits, pulse)
     done(null, channel)
   })
   socket.on('drain', () => channel?.drained())
@@ -55,7 +56,9 @@ export function dial(options: DialOptions, done: (...result: Dialled) => void): 
     if (over) return
     over = true
     const where = formatSocketAddress(address, 'sendmail')
-    done(hostError('MILTER_CONNECT', filter, where, reasonOf(error)), null)
+    const refused = hostError('MILTER_CONNECT', filter, where, reasonOf(error))
+    refused.cause = error
+    done(refused, null)
   })
   socket.on('close', () => channel?.closed(null))
   return () => {

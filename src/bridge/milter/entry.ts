@@ -8,8 +8,11 @@ import { type EntryOptions, type FilterEntry, filterEntry } from '../../host/con
 import { shown, suggestion } from '../../host/config/problem.ts'
 import { DEFAULT_LIMITS } from '../../host/config/settings.ts'
 import { hostError } from '../../host/errors.ts'
+import { Kept } from '../../host/kept.ts'
 import { MACRO_STAGES } from '../../host/macros.ts'
-import { parseSocketAddress, type SocketAddress } from '../wire/index.ts'
+import { formatSocketAddress, parseSocketAddress, type SocketAddress } from '../wire/index.ts'
+import { Keeper } from './health/keeper.ts'
+import { type HealthOptions, healthOf } from './health/options.ts'
 import { MacroChoice, type MacroOption, type MacroOptions } from './macro-choice.ts'
 import { SocketFilter } from './socket-filter.ts'
 
@@ -32,6 +35,14 @@ export interface SocketOptions extends EntryOptions {
    * @default 'sendmail'
    */
   readonly headerIndex?: 'sendmail' | 'postfix'
+  /**
+   * Connections at once that mail may have with the milter; who comes later waits for one, as long as its command may take. An SMTP
+   * session that is between two messages gives its connection up when somebody waits. Probes come beside them.
+   * @default no limit of its own: one for each SMTP session, so `limits.sessions` in all
+   */
+  readonly concurrency?: number
+  /** How it is found out whether the milter works (docs/health.md). */
+  readonly health?: HealthOptions
 }
 
 const VERSIONS = [2, 3, 4, 6]
@@ -46,12 +57,13 @@ export function socket(name: string, address: string, options: SocketOptions = {
     kind: 'socket',
     defaultName: name,
     options,
-    ownOptions: ['version', 'macros', 'headerIndex'],
+    ownOptions: ['version', 'macros', 'headerIndex', 'concurrency', 'health'],
     describe: String(address),
-    create({ policy, clock, log, limits = DEFAULT_LIMITS }) {
+    create({ policy, clock, log, limits = DEFAULT_LIMITS, kept = new Kept(), observe = () => {} }) {
       const problems: string[] = []
       const where = addressOf(address, problems)
       checkOptions(options, problems)
+      const health = healthOf(options.health, problems)
       if (where === null || problems.length > 0) throw hostError('SOCKET_OPTION', policy.name, problems.join('; '))
       return new SocketFilter({
         name: policy.name,
@@ -63,6 +75,11 @@ export function socket(name: string, address: string, options: SocketOptions = {
         limits,
         clock,
         log,
+        observe,
+        ...health,
+        concurrency: options.concurrency ?? null,
+        launch: null,
+        keeper: kept.lease(`milter ${formatSocketAddress(where, 'sendmail')}`, () => new Keeper(clock, Math.random)),
       })
     },
   })
@@ -78,7 +95,10 @@ function addressOf(address: unknown, problems: string[]): SocketAddress | null {
   return null
 }
 
-function checkOptions({ version, headerIndex, macros }: SocketOptions, problems: string[]): void {
+function checkOptions({ version, headerIndex, macros, concurrency }: SocketOptions, problems: string[]): void {
+  if (concurrency !== undefined && (!Number.isSafeInteger(concurrency) || concurrency < 1)) {
+    problems.push(`concurrency must be a whole number of at least 1, not ${shown(concurrency)}`)
+  }
   if (version !== undefined && !VERSIONS.includes(version)) {
     problems.push(`version must be one of ${VERSIONS.join(', ')}, not ${shown(version)}`)
   }

@@ -6,8 +6,10 @@
  * without negotiating and saying QUIT: a bare connect makes some milters log an error, and a check must not.
  */
 import { type HostError, hostError } from '../../host/errors.ts'
-import type { Filter, FilterContext, FilterReport, FilterSession, Needs } from '../../host/filter.ts'
+import type { Filter, FilterContext, FilterHealth, FilterReport, FilterSession, Needs } from '../../host/filter.ts'
+import type { Lease } from '../../host/kept.ts'
 import type { HeaderRules } from '../../host/message/edit.ts'
+import type { Observer } from '../../host/observe/event.ts'
 import type { Logger } from '../../host/observe/logger.ts'
 import type { Clock } from '../../host/time/clock.ts'
 import {
@@ -27,6 +29,8 @@ import {
 } from '../wire/index.ts'
 import type { Channel } from './channel.ts'
 import { dial } from './dial.ts'
+import type { HealthChange, Keeper, Launch, Prober } from './health/keeper.ts'
+import type { Places } from './health/places.ts'
 import type { MacroChoice } from './macro-choice.ts'
 import { type Met, type Milter, SocketSession } from './socket-session.ts'
 import { Terms } from './terms.ts'
@@ -44,6 +48,16 @@ export interface SocketFilterOptions {
   readonly limits: { readonly body: number; readonly edits: number }
   readonly clock: Clock
   readonly log: Logger
+  readonly observe: Observer
+  /** Milliseconds for the answer to a probe. */
+  readonly patience: number
+  /** Milliseconds between probes of a milter that nobody speaks to; `null`: none. */
+  readonly interval: number | null
+  /** Most connections at once; `null`: as many as there are. */
+  readonly concurrency: number | null
+  readonly launch: Launch | null
+  /** Shared by all filters of this address, over reloads. */
+  readonly keeper: Lease<Keeper>
 }
 
 const QUIT = encodeCommand({ kind: 'quit' })
@@ -53,12 +67,16 @@ const SPARE_WRITERS = 16
 /** What a reply packet carries beside its payload, at most. */
 const PACKET_OVERHEAD = 16
 
-export class SocketFilter implements Filter, Milter {
+export class SocketFilter implements Filter, Milter, Prober {
   readonly name: string
   readonly kind = 'socket'
   readonly headerRules: HeaderRules
   readonly choice: MacroChoice
   readonly editLimit: number
+  readonly keeper: Keeper
+  readonly places: Places | null
+  readonly interval: number | null
+  readonly launch: Launch | null
   readonly #options: SocketFilterOptions
   readonly #offer: Negotiation
   readonly #offerPacket: Buffer
@@ -74,9 +92,14 @@ export class SocketFilter implements Filter, Milter {
     this.headerRules = options.headerRules
     this.choice = options.choice
     this.editLimit = options.limits.edits
+    this.keeper = options.keeper.value
+    this.places = options.concurrency === null ? null : this.keeper.places(options.concurrency)
+    this.interval = options.interval
+    this.launch = options.launch
     this.#options = options
     this.#offer = offerToMilter(options.version, allActions, allProtocol)
     this.#offerPacket = encodeCommand({ kind: 'negotiate', ...this.#offer })
+    this.keeper.join(this)
   }
 
   needs(): Needs | null {
@@ -87,8 +110,18 @@ export class SocketFilter implements Filter, Milter {
     return new SocketSession(this, context)
   }
 
+  health(): FilterHealth {
+    return this.keeper.health
+  }
+
+  restart(): Promise<void> {
+    return this.keeper.restart(this.name)
+  }
+
   meet(signal: AbortSignal): Promise<Met> {
-    return this.#connect(signal)
+    const refusal = this.keeper.refusal(this.name)
+    if (refusal !== null) return Promise.reject(refusal)
+    return this.places === null ? this.#connect(signal) : this.#connectInTurn(this.places, signal)
   }
 
   async withWriter<T>(use: (writer: PacketWriter) => Promise<T>): Promise<T> {
@@ -103,17 +136,41 @@ export class SocketFilter implements Filter, Milter {
 
   /** Negotiates once, to know what the milter wants before the first mail. A failure is logged; the first session tries again. */
   async learn(signal: AbortSignal): Promise<void> {
+    this.keeper.serve(this)
     try {
-      const { channel } = await this.meet(AbortSignal.any([signal, this.#closing.signal]))
-      channel.leave(QUIT)
+      await this.ask(AbortSignal.any([signal, this.#closing.signal]))
+      this.keeper.found(null)
     } catch (error) {
-      const { code, message } = error as { readonly code?: string; readonly message: string }
-      this.#options.log.warn({ code, detail: message }, 'external milter not met yet')
+      this.keeper.found(error)
     }
   }
 
+  async ask(signal: AbortSignal): Promise<void> {
+    const { patience, connectTimeout } = this.#options
+    const { channel } = await this.#connect(signal, Math.min(patience, connectTimeout))
+    channel.leave(QUIT)
+  }
+
+  changed({ state, reason, was, milliseconds }: HealthChange): void {
+    const { observe } = this.#options
+    observe({
+      type: 'health-changed',
+      session: '',
+      message: null,
+      filter: this.name,
+      state,
+      reason,
+      was,
+      milliseconds,
+    })
+  }
+
+  complain(error: Error): void {
+    this.#options.log.warn({ error }, `the process of an external milter did not end cleanly: ${error.message}`)
+  }
+
   async probe(signal: AbortSignal): Promise<FilterReport> {
-    const { channel, terms } = await this.meet(signal)
+    const { channel, terms } = await this.#connect(signal)
     channel.leave(QUIT)
     const facts = new Map<string, string>([
       ['address', formatSocketAddress(this.#options.address, 'sendmail')],
@@ -129,15 +186,33 @@ export class SocketFilter implements Filter, Milter {
 
   async close(): Promise<void> {
     this.#closing.abort()
+    this.keeper.part(this)
+    await this.#options.keeper.release()
+  }
+
+  async #connectInTurn(places: Places, signal: AbortSignal): Promise<Met> {
+    await places.take(signal, () => interrupted(this.name, 'waiting for a connection', signal))
+    let met: Met
+    try {
+      met = await this.#connect(signal)
+    } catch (error) {
+      places.free()
+      throw error
+    }
+    met.channel.onClosed = () => places.free()
+    if (!met.channel.usable) places.free()
+    return met
   }
 
   /** A connected and negotiated channel; rejects with a coded error, in time. */
-  #connect(signal: AbortSignal): Promise<Met> {
-    const { name, address, limits, connectTimeout, clock } = this.#options
+  #connect(signal: AbortSignal, limit = this.#options.connectTimeout): Promise<Met> {
+    const { name, address, limits, clock } = this.#options
+    const { opening } = this.keeper
     return new Promise((resolve, reject) => {
       let channel: Channel | null = null
       const over = (): void => {
         cancelTimer()
+        opening.delete(giveUp)
         signal.removeEventListener('abort', onAbort)
       }
       const refuse = (error: Error): void => {
@@ -149,16 +224,14 @@ export class SocketFilter implements Filter, Milter {
         else channel.fail(error)
         refuse(error)
       }
-      const onAbort = (): void => {
-        const { detail, kind } = (signal.reason ?? {}) as { readonly detail?: string; readonly kind?: string }
-        giveUp(hostError('INTERRUPTED', name, 'connecting', detail || kind || 'aborted'))
-      }
+      const onAbort = (): void => giveUp(interrupted(name, 'connecting', signal))
       const hangUp = dial(
         {
           filter: name,
           address,
           readBuffer: this.#readBuffer,
           limits: { maxBodyReplacement: limits.body + PACKET_OVERHEAD },
+          pulse: this.keeper,
         },
         (error, opened) => {
           if (opened === null) return refuse(error)
@@ -170,9 +243,10 @@ export class SocketFilter implements Filter, Milter {
         },
       )
       const where = formatSocketAddress(address, 'sendmail')
-      const cancelTimer = clock.after(connectTimeout, () =>
-        giveUp(hostError('MILTER_CONNECT_TIMEOUT', name, where, connectTimeout / 1000)),
+      const cancelTimer = clock.after(limit, () =>
+        giveUp(hostError('MILTER_CONNECT_TIMEOUT', name, where, limit / 1000)),
       )
+      opening.add(giveUp)
       signal.addEventListener('abort', onAbort, { once: true })
       if (signal.aborted) onAbort()
     })
@@ -199,7 +273,7 @@ export class SocketFilter implements Filter, Milter {
   }
 
   #coded(error: Error & { readonly code?: string }): HostError {
-    if (error.code === 'INTERRUPTED' || error.code === 'MILTER_CONNECT_TIMEOUT') return error as HostError
+    if (GIVEN_UP.has(error.code ?? '')) return error as HostError
     if (error.code !== 'MILTER_CLOSED') {
       return hostError('MILTER_NEGOTIATION', this.name, error.message)
     }
@@ -220,6 +294,14 @@ export class SocketFilter implements Filter, Milter {
     this.#options.log.debug({ agreed: terms.text, notes: terms.notes }, 'external milter negotiated')
     return terms
   }
+}
+
+/** What ended the wait for an agreement from our side. */
+const GIVEN_UP: ReadonlySet<string> = new Set(['INTERRUPTED', 'MILTER_CONNECT_TIMEOUT', 'MILTER_DOWN'])
+
+function interrupted(filter: string, stage: string, { reason }: AbortSignal): HostError {
+  const { detail, kind } = (reason ?? {}) as { readonly detail?: string; readonly kind?: string }
+  return hostError('INTERRUPTED', filter, stage, detail || kind || 'aborted')
 }
 
 const sameNegotiation = (one: Negotiation, other: Negotiation): boolean =>

@@ -32,6 +32,9 @@ import { type Command, encodeCommand, PacketWriter, type Reply, writeCommand } f
 import type { Channel } from './channel.ts'
 import { ContentMachine, converse } from './content.ts'
 import { EditCollector } from './edit-collector.ts'
+import type { Keeper } from './health/keeper.ts'
+import type { Places, Resting } from './health/places.ts'
+import { KEPT_AWAY } from './health/poison.ts'
 import type { MacroChoice } from './macro-choice.ts'
 import { verdictOf } from './reply-verdict.ts'
 import { stageOnWire, type Terms } from './terms.ts'
@@ -48,6 +51,9 @@ export interface Milter {
   readonly choice: MacroChoice
   /** Most edits of one message. */
   readonly editLimit: number
+  readonly keeper: Keeper
+  /** Where connections are limited in number. */
+  readonly places: Places | null
   needs(): Needs | null
   /** Connects and negotiates. */
   meet(signal: AbortSignal): Promise<Met>
@@ -72,7 +78,7 @@ const MUST_SEE: readonly Interest[] = ['connect', 'helo', 'mail', 'rcpt', 'heade
 const ABORT = encodeCommand({ kind: 'abort' })
 const QUIT = encodeCommand({ kind: 'quit' })
 
-export class SocketSession implements FilterSession {
+export class SocketSession implements FilterSession, Resting {
   readonly #milter: Milter
   readonly #context: FilterContext
   #channel: Channel | null = null
@@ -165,6 +171,9 @@ export class SocketSession implements FilterSession {
     const told = this.#told()
     if (told.over) return { verdict: CONTINUE, edits: [] }
     return this.#guarded('message', signal, async () => {
+      if (this.#milter.keeper.isPoison(event.message)) {
+        throw hostError('MILTER_POISON', this.#milter.name, KEPT_AWAY / 60_000)
+      }
       await this.#join('message', signal)
       if (this.#standing !== null) return { verdict: this.#standing, edits: [] }
       return this.#content(event, told)
@@ -177,13 +186,22 @@ export class SocketSession implements FilterSession {
     this.#message = null
     if (told === null || channel === null) return
     if (this.#running !== null) this.#breakOff('the message was given up')
-    else if (told.anything && !told.over) channel.post(ABORT)
+    else {
+      if (told.anything && !told.over) channel.post(ABORT)
+      this.#rest()
+    }
   }
 
   close(): void {
     this.#closed = true
+    this.#milter.places?.wake(this)
     if (this.#running !== null) this.#breakOff('the connection is over')
     else this.#leave()
+  }
+
+  /** Somebody waits for the connection, and nothing is under way on it. */
+  letGo(): void {
+    this.#leave()
   }
 
   /** Whether this event is a reason to speak to the milter; before it was ever met, every event is. */
@@ -225,26 +243,45 @@ export class SocketSession implements FilterSession {
 
   /** Closes the connection as soon as nobody waits for the answer any more: the milter may be at work on it for long. */
   #guarded<T>(stage: string, signal: AbortSignal, run: () => MaybePromise<T>): MaybePromise<T> {
+    const { keeper, places } = this.#milter
     this.#running = stage
+    places?.wake(this)
     this.#heed(signal)
+    let { epoch } = keeper
     const failed = (error: unknown): never => {
       this.#running = null
+      keeper.failed(error, signal, epoch)
       this.#channel?.fail(hostError('MILTER_CLOSED', this.#milter.name, stage, 'given up after a failure'))
       throw error
     }
     try {
       const answer = run()
       if (answer instanceof Promise) {
-        return answer.then(value => {
-          this.#running = null
-          return value
-        }, failed)
+        epoch = keeper.begin()
+        return answer.then(
+          value => {
+            keeper.end()
+            this.#running = null
+            if (places !== null) this.#rest()
+            return value
+          },
+          error => {
+            keeper.end()
+            return failed(error)
+          },
+        )
       }
       this.#running = null
+      if (places !== null) this.#rest()
       return answer
     } catch (error) {
       return failed(error)
     }
+  }
+
+  /** Between two messages the connection is there for others. */
+  #rest(): void {
+    if (this.#channel?.usable && (this.#message === null || this.#message.over)) this.#milter.places?.rest(this)
   }
 
   /** One signal serves many calls, and to listen to it costs more than most of what a call does. */
@@ -337,6 +374,7 @@ export class SocketSession implements FilterSession {
     const answered = (reply: Reply): Verdict => {
       channel.quiet()
       const verdict = verdictOf(reply, this.#milter.name, stage, detail => this.#context.refused(stage, detail))
+      if (verdict.kind !== 'continue') this.#milter.keeper.worked()
       settle(verdict)
       return verdict
     }
@@ -359,7 +397,7 @@ export class SocketSession implements FilterSession {
 
   async #content(event: MessageEvent, told: Told): Promise<MessageAnswer> {
     const terms = this.#terms!
-    const { name: filter, choice, editLimit: limit } = this.#milter
+    const { name: filter, choice, editLimit: limit, keeper } = this.#milter
     if (terms.wants('rcpt') && told.recipients === 0) throw new Error(`${filter}: a message without a recipient`)
     const refused = (detail: string): void => this.#context.refused('message', detail)
     const edits = new EditCollector({ filter, terms, limit, newBody: () => this.#context.newBody(), refused })
@@ -380,8 +418,12 @@ export class SocketSession implements FilterSession {
       )
       told.over = true
       this.#message = null
+      keeper.passed(event.message)
       const keeps = verdict.kind === 'continue' || verdict.kind === 'accept'
       return { verdict, edits: keeps ? await edits.finish() : [] }
+    } catch (error) {
+      if ((error as { readonly code?: unknown }).code === 'MILTER_CLOSED') keeper.lost(event.message)
+      throw error
     } finally {
       edits.discard()
     }

@@ -6,7 +6,8 @@
  * copy of the package.
  */
 import type { Filter } from '../filter.ts'
-import type { OnFailure } from '../observe/event.ts'
+import type { Kept } from '../kept.ts'
+import type { Observer, OnFailure } from '../observe/event.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { Services } from '../plugin/services.ts'
 import type { SharedServices } from '../plugin/shared.ts'
@@ -92,6 +93,10 @@ export interface FilterEnvironment {
   readonly shared?: SharedServices
   /** Bytes of a replacement body, and edits, of one filter on one message. Default: those of `DEFAULT_LIMITS`. */
   readonly limits?: { readonly body: number; readonly edits: number }
+  /** What outlives a reload. Default: nothing does. */
+  readonly kept?: Kept
+  /** Told what happens to the filter outside of sessions. */
+  readonly observe?: Observer
 }
 
 const MARK: unique symbol = Symbol.for('milterhost.entry') as never

@@ -6,7 +6,7 @@
  */
 import type { ByteString } from '../bytes.ts'
 import type { Client, Stage } from '../events.ts'
-import type { Outcome } from '../filter.ts'
+import type { HealthState, Outcome } from '../filter.ts'
 import type { Edit } from '../message/edit.ts'
 import type { MessageSnapshot } from '../message/snapshot.ts'
 import type { Found } from '../policy/lookup.ts'
@@ -80,6 +80,17 @@ export type HostEvent =
       readonly client: Client | null
       readonly awaited: string | null
       /** Since the wait began. */
+      readonly milliseconds: number
+    } & Where)
+  /** What stands behind a filter is in another state now. Of no session: `session` is empty. */
+  | ({
+      readonly type: 'health-changed'
+      readonly filter: string
+      readonly state: HealthState
+      /** Why, for people. */
+      readonly reason: string
+      readonly was: HealthState
+      /** That it was so. */
       readonly milliseconds: number
     } & Where)
   | ({ readonly type: 'limit-reached'; readonly code: string; readonly detail: string } & Where)

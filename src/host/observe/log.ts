@@ -6,6 +6,7 @@
  */
 import { type ByteString, decodeText } from '../bytes.ts'
 import type { Client } from '../events.ts'
+import type { HealthState } from '../filter.ts'
 import type { Clock } from '../time/clock.ts'
 import type { SmtpReply, Verdict } from '../verdict.ts'
 import type { HostEvent, Observer } from './event.ts'
@@ -15,6 +16,15 @@ import type { Logger } from './logger.ts'
 /** Recipients named in a summary line; the rest are counted. */
 const NAMED = 5
 const DETAILS: ReadonlySet<HostEvent['type']> = new Set(['session-opened', 'session-closed', 'filter-answered'])
+
+const HEALTH_WORDS: Readonly<Record<HealthState, string>> = {
+  unknown: 'is not known yet',
+  up: 'is up',
+  failing: 'fails',
+  down: 'is down',
+  starting: 'is being started',
+  wedged: 'is wedged',
+}
 
 /** `detailed`: whether lines of level debug are written at all; to make them up costs more than to write the others. */
 export function logEvents(log: Logger, clock: Clock, detailed: () => boolean): Observer {
@@ -61,6 +71,12 @@ export function logEvents(log: Logger, clock: Clock, detailed: () => boolean): O
         const client = event.client === null ? {} : { client: clientText(event.client) }
         const fields = { ...where, ...client, filter: event.awaited, ms: rounded(event.milliseconds) }
         return log.info(fields, 'client left')
+      }
+      case 'health-changed': {
+        const { filter, state, was, reason, milliseconds } = event
+        const fields = { filter, state, was, seconds: Math.round(milliseconds / 1000) }
+        const words = `external milter ${HEALTH_WORDS[state]}: ${reason}`
+        return state === 'up' || state === 'starting' ? log.info(fields, words) : log.warn(fields, words)
       }
       case 'limit-reached':
         return seldom(event.code, { ...where, code: event.code }, event.detail)

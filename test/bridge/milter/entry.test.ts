@@ -20,7 +20,7 @@ describe('a socket entry', () => {
       defaultName: 'opendkim',
       describe: 'inet:8891@127.0.0.1',
       options: { onFailure: 'accept', version: 4 },
-      ownOptions: ['version', 'macros', 'headerIndex'],
+      ownOptions: ['version', 'macros', 'headerIndex', 'concurrency', 'health'],
     })
   })
 
@@ -45,6 +45,12 @@ describe('a socket entry', () => {
     ['unix:/x', { macros: { mail: ['auth type'] } }, /"auth type" is not a macro name/],
     ['unix:/x', { macros: { mail: { i: 7 } } }, /macros.mail.i must be a string or true, not 7/],
     ['unix:/x', { macros: { mail: { i: 'a\0' } } }, /macros.mail.i holds a NUL/],
+    ['unix:/x', { concurrency: 0 }, /concurrency must be a whole number of at least 1, not 0/],
+    ['unix:/x', { concurrency: '5' }, /concurrency must be a whole number of at least 1, not "5"/],
+    ['unix:/x', { health: '1m' }, /health must be an object such as .*, not "1m"/],
+    ['unix:/x', { health: { intervall: '1m' } }, /health.intervall is not an option; did you mean "interval"/],
+    ['unix:/x', { health: { interval: '10ms' } }, /health.interval must be at least 1 s, not "10ms"/],
+    ['unix:/x', { health: { timeout: 'soon' } }, /health.timeout must be a duration/],
     ['', { version: 7 }, /it is empty.*; version must be/],
   ])('refuses %j with %j and says what is right', (address, options, message) => {
     expect(messageOf(address, options)).toMatch(/^socket filter ext: /)

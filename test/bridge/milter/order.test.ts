@@ -6,6 +6,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Channel, type Transport } from '../../../src/bridge/milter/channel.ts'
+import { Keeper } from '../../../src/bridge/milter/health/keeper.ts'
 import { MacroChoice } from '../../../src/bridge/milter/macro-choice.ts'
 import { type Milter, SocketSession } from '../../../src/bridge/milter/socket-session.ts'
 import { Terms } from '../../../src/bridge/milter/terms.ts'
@@ -17,6 +18,7 @@ import { memoryBody } from '../../../src/host/message/body.ts'
 import { silent } from '../../../src/host/observe/logger.ts'
 import { ResultStore } from '../../../src/host/results.ts'
 import type { Verdict } from '../../../src/host/verdict.ts'
+import { fakeClock } from '../../../src/testing/clock.ts'
 import { cstrings, frame, uint32 } from '../../interop/harness/frames.ts'
 import { Libmilter } from './libmilter.ts'
 import { EVERYTHING, readable } from './play.ts'
@@ -87,6 +89,8 @@ class Conversation {
       name: 'ext',
       choice: new MacroChoice(),
       editLimit: 100,
+      keeper: new Keeper(fakeClock(), () => 0.5),
+      places: null,
       needs: () => (known ? terms.needs(new Map()) : null),
       withWriter: use => use(new PacketWriter()),
       meet: async () => {
