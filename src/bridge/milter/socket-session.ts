@@ -247,17 +247,16 @@ export class SocketSession implements FilterSession, Resting {
     this.#running = stage
     places?.wake(this)
     this.#heed(signal)
-    let { epoch } = keeper
     const failed = (error: unknown): never => {
       this.#running = null
-      keeper.failed(error, signal, epoch)
+      keeper.failed(error, signal)
       this.#channel?.fail(hostError('MILTER_CLOSED', this.#milter.name, stage, 'given up after a failure'))
       throw error
     }
     try {
       const answer = run()
       if (answer instanceof Promise) {
-        epoch = keeper.begin()
+        keeper.begin()
         return answer.then(
           value => {
             keeper.end()

@@ -50,7 +50,7 @@ describe('a socket entry', () => {
     ['unix:/x', { health: '1m' }, /health must be an object such as .*, not "1m"/],
     ['unix:/x', { health: { intervall: '1m' } }, /health.intervall is not an option; did you mean "interval"/],
     ['unix:/x', { health: { interval: '10ms' } }, /health.interval must be at least 1 s, not "10ms"/],
-    ['unix:/x', { health: { timeout: 'soon' } }, /health.timeout must be a duration/],
+    ['unix:/x', { health: { timeout: 'soon' } }, /health.timeout must be a length of time such as/],
     ['', { version: 7 }, /it is empty.*; version must be/],
   ])('refuses %j with %j and says what is right', (address, options, message) => {
     expect(messageOf(address, options)).toMatch(/^socket filter ext: /)

@@ -8,7 +8,13 @@ import type { OnFailure } from './chain.ts'
 import { NEW_BODY } from './milter-fault.ts'
 
 const BODY = 'Old body, and rather longer\r\n'
-const MESSAGE = { from: '<alice@example.com>', to: ['<bob@example.net>'], raw: `Subject: x\r\nX-Two: 2\r\n\r\n${BODY}` }
+let messages = 0
+/** Each is another one: the same again, after a milter went away over it, might be kept from the milter. */
+const newMessage = (): { from: string; to: string[]; raw: string } => ({
+  from: '<alice@example.com>',
+  to: ['<bob@example.net>'],
+  raw: `Subject: x ${++messages}\r\nX-Two: 2\r\n\r\n${BODY}`,
+})
 
 const text = ({ command, data }: Packet): string => command + data.toString('latin1')
 const stamps = (seenByLast: string): string[] => [
@@ -47,7 +53,7 @@ export async function greeted(host: RunningHost, address: string): Promise<MtaCl
 
 /** One more message, through the whole chain. */
 export async function passes(client: MtaClient, well: Batch): Promise<void> {
-  const { answers, edits, verdict } = await client.message(MESSAGE)
+  const { answers, edits, verdict } = await client.message(newMessage())
   expect(answers).toEqual(answered(client, 'MRTE').map(command => [command, 'c']))
   expect([...edits, verdict].map(text)).toEqual(well)
 }
@@ -71,7 +77,7 @@ export async function failsOnce({ host, address, at, onFailure, code, well, heal
   const from = 'MRTE'.indexOf(TOLD_AT[at] ?? at)
   const [told] = answered(client, 'MRTE'.slice(from))
   const { outcome, refusal, batch } = CONSEQUENCE[onFailure]
-  const first = await client.message(MESSAGE)
+  const first = await client.message(newMessage())
   if (refusal !== undefined) {
     const before = answered(client, 'MRTE'.slice(0, from)).map(command => [command, 'c'])
     expect(first.answers).toEqual([...before, [told, 'y']])

@@ -82,8 +82,6 @@ export class Keeper implements Keepable {
   /** Questions that are not answered. */
   #waiting = 0
   #watching = false
-  /** Changes with each loss of a connection, so that those which one event cost count once. */
-  #epoch = 0
 
   constructor(clock: Clock, random: () => number) {
     this.#clock = clock
@@ -136,15 +134,10 @@ export class Keeper implements Keepable {
     return this.#refusalOf(filter)
   }
 
-  get epoch(): number {
-    return this.#epoch
-  }
-
-  /** A question was put to the milter that is not answered at once. What it returns goes to `failed`. */
-  begin(): number {
+  /** A question was put to the milter that is not answered at once. */
+  begin(): void {
     this.#waiting += 1
     if (!this.#watching) this.#watch(this.heard)
-    return this.#epoch
   }
 
   /** It was answered, or is not awaited any more. */
@@ -162,14 +155,12 @@ export class Keeper implements Keepable {
     if (this.#work === null) this.#cancelProbe()
   }
 
-  /** A session's question came to nothing. `epoch`: of its beginning. `signal`: that of the call. */
-  failed(error: unknown, signal: AbortSignal | null, epoch: number): void {
+  /** A session's question came to nothing. `signal`: that of the call. */
+  failed(error: unknown, signal: AbortSignal | null): void {
     const trouble = troubleOf(error, signal)
     if (trouble === null) return
-    if (trouble.kind === 'late') this.#lapsed(trouble)
-    else if (trouble.kind === 'broken') {
-      if (epoch === this.#epoch) this.#lapsed(trouble)
-      this.#epoch += 1
+    if (trouble.kind === 'late' || trouble.kind === 'broken') {
+      this.#tell(() => this.#standing.lapsed(trouble, this.#clock.monotonic(), this.#clock.now()))
     } else this.#standing.unmet()
     this.look()
   }
@@ -330,10 +321,6 @@ export class Keeper implements Keepable {
       })
       signal.addEventListener('abort', onAbort, { once: true })
     })
-  }
-
-  #lapsed(trouble: Trouble): void {
-    this.#tell(() => this.#standing.lapsed(trouble, this.#clock.monotonic(), this.#clock.now()))
   }
 
   #probeLater(): void {

@@ -3,8 +3,8 @@
  *
  * Pure: time comes as an argument. A failure is a reason to look, and what a probe finds is the state; so a message that fails costs
  * its own `onFailure` and nothing else as long as the milter answers probes. The breaker opens when a probe got no answer,
- * when four attempts in a row could not meet the milter, or when four in a row failed at their work; in the last case one
- * message at a time may try, since a probe says nothing about that.
+ * when four attempts in a row could not meet the milter, or when it failed at its work four times in a row; then one connection
+ * at a time may try, since a probe says nothing about that.
  *
  * The keeper tells it what happened, and asks on each new connection.
  */
@@ -18,6 +18,9 @@ const MOST_FAILURES = 4
 /** Between two messages that may try a milter which fails at its work. */
 const TRIALS = { first: 1_000, most: 3_000 }
 
+/** Failures at work within so many milliseconds are one: what ends a process ends all of its connections. */
+const AT_ONCE = 1_000
+
 /** A failure at work that long ago is not followed by the next one. */
 const FORGOTTEN = 600_000
 
@@ -30,7 +33,7 @@ export class Standing {
   #unmet = 0
   /** In a row: it was met and failed at its work. */
   #lapses = 0
-  #lastLapse = 0
+  #lastLapse = Number.NEGATIVE_INFINITY
   #nextTrial = 0
   /** A probe was not answered. */
   #mute = false
@@ -74,7 +77,9 @@ export class Standing {
 
   /** It failed at its work. True when the state has changed. */
   lapsed({ reason }: Trouble, now: number, wall: number): boolean {
-    if (now - this.#lastLapse > FORGOTTEN) this.#lapses = 0
+    const since = now - this.#lastLapse
+    if (this.#lapses > 0 && since < AT_ONCE) return false
+    if (since > FORGOTTEN) this.#lapses = 0
     this.#lastLapse = now
     this.#lapses += 1
     if (!this.#failing) return false

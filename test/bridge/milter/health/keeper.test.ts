@@ -113,7 +113,7 @@ beforeEach(() => {
 const closed = hostError('MILTER_CLOSED', 'ext', 'eom')
 const refused = hostError('MILTER_CONNECT', 'ext', 'unix:/x', 'gone')
 const launched = (key = 'one'): Launch => ({ key, control: () => control })
-const lose = (): void => keeper.failed(closed, null, keeper.epoch)
+const lose = (): void => keeper.failed(closed, null)
 
 /** What was set going has run; time stands still. */
 const settled = (): Promise<void> => new Promise(resolve => setImmediate(() => setImmediate(resolve)))
@@ -189,7 +189,7 @@ describe('probes', () => {
   test('nobody is probed because the client left, or because milterhost ends', async () => {
     await learn()
     const error = hostError('INTERRUPTED', 'ext', 'mail', 'gone')
-    keeper.failed(error, AbortSignal.abort({ kind: 'client-left', detail: '' }), keeper.epoch)
+    keeper.failed(error, AbortSignal.abort({ kind: 'client-left', detail: '' }))
     await clock.advance(60)
     expect(milter.asked).toEqual([0])
   })
@@ -220,7 +220,7 @@ describe('mail', () => {
   test('goes to a milter that failed once, and to none that failed four times in a row', async () => {
     await learn()
     milter.condition = 'absent'
-    keeper.failed(refused, null, keeper.epoch)
+    keeper.failed(refused, null)
     await settled()
     expect(keeper.refusal('ext')).toBeNull()
     await clock.advance(1)
@@ -247,12 +247,14 @@ describe('mail', () => {
     expect(told).toEqual(['MILTER_DOWN', 'MILTER_DOWN'])
   })
 
-  test('lost with one connection after another counts, lost all at once counts once', async () => {
+  test('that is lost again and again while probes are answered opens the breaker, and work closes it', async () => {
     await learn()
-    const { epoch } = keeper
-    for (let n = 0; n < 20; n++) keeper.failed(closed, null, epoch)
+    for (let n = 0; n < 20; n++) lose()
     expect(keeper.refusal('ext')).toBeNull()
-    for (let n = 0; n < 3; n++) lose()
+    for (let n = 0; n < 3; n++) {
+      await clock.advance(1)
+      lose()
+    }
     expect(keeper.health.state).toBe('failing')
     expect((keeper.refusal('ext') as HostError).message).toMatch(/failing/)
     await clock.advance(1)

@@ -11,6 +11,11 @@ const times = (n: number, act: () => void): void => {
   for (let i = 0; i < n; i++) act()
 }
 
+/** So many failures at work in a row, one a second. */
+const lapses = (standing: Standing, n: number): void => {
+  for (let i = 0; i < n; i++) standing.lapsed(trouble('broken'), i * 1_000, 0)
+}
+
 describe('the state', () => {
   test('is unknown at first, and mail may try', () => {
     const standing = make()
@@ -90,25 +95,34 @@ describe('the breaker', () => {
   test('opens at the fourth failure at work in a row, and then lets one try from time to time', () => {
     const standing = make()
     standing.probed(0)
-    times(3, () => standing.lapsed(trouble('late'), 0, 0))
-    expect(standing.admits(0)).toBe(true)
-    expect(standing.lapsed(trouble('late', 'too late'), 0, 7_000)).toBe(true)
+    lapses(standing, 3)
+    expect(standing.admits(3_000)).toBe(true)
+    expect(standing.lapsed(trouble('late', 'too late'), 3_000, 7_000)).toBe(true)
     expect(standing.health).toEqual({
       state: 'failing',
       reason: '4 failures in a row, the last: too late',
       since: 7_000,
     })
-    expect(standing.admits(999)).toBe(false)
-    expect(standing.admits(1_000)).toBe(true)
-    expect(standing.admits(1_000)).toBe(false)
-    expect(standing.admits(2_999)).toBe(false)
-    expect(standing.admits(3_000)).toBe(true)
+    expect(standing.admits(3_999)).toBe(false)
+    expect(standing.admits(4_000)).toBe(true)
+    expect(standing.admits(4_000)).toBe(false)
+    expect(standing.admits(5_999)).toBe(false)
+    expect(standing.admits(6_000)).toBe(true)
+  })
+
+  test('takes failures at work within a second for one', () => {
+    const standing = make()
+    standing.probed(0)
+    times(50, () => standing.lapsed(trouble('broken'), 0, 0))
+    times(50, () => standing.lapsed(trouble('late'), 999, 0))
+    expect(standing.clean).toBe(false)
+    expect(standing.open).toBe(false)
   })
 
   test('is not closed by a probe when the milter fails at its work, but by work', () => {
     const standing = make()
     standing.probed(0)
-    times(4, () => standing.lapsed(trouble('late'), 0, 0))
+    lapses(standing, 4)
     standing.probed(0)
     expect(standing.state).toBe('failing')
     expect(standing.admits(0)).toBe(false)
@@ -118,9 +132,9 @@ describe('the breaker', () => {
 
   test('has forgotten failures at work of a milter that went away in between: it is another one now', () => {
     const standing = make()
-    times(4, () => standing.lapsed(trouble('broken'), 0, 0))
+    lapses(standing, 4)
     standing.probeFailed(trouble('absent'), 0)
-    expect(standing.lapsed(trouble('broken'), 0, 0)).toBe(false)
+    expect(standing.lapsed(trouble('broken'), 9_000, 0)).toBe(false)
     expect(standing.state).toBe('down')
     standing.probed(0)
     expect(standing.clean).toBe(true)
@@ -129,7 +143,7 @@ describe('the breaker', () => {
   test('does not add up failures at work that lie ten minutes apart', () => {
     const standing = make()
     standing.probed(0)
-    for (let i = 1; i <= 8; i++) standing.lapsed(trouble('broken'), i * 601_000, 0)
+    for (let i = 1; i <= 20; i++) standing.lapsed(trouble('broken'), i * 601_000, 0)
     expect(standing.open).toBe(false)
   })
 })
