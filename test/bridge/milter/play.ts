@@ -5,6 +5,7 @@
 import { onTestFinished } from 'vitest'
 import { type SocketOptions, socket } from '../../../src/bridge/milter/entry.ts'
 import type { SocketFilter } from '../../../src/bridge/milter/socket-filter.ts'
+import type { FilterEnvironment } from '../../../src/host/config/entry.ts'
 import type { Path, Stage } from '../../../src/host/events.ts'
 import type { FilterContext, FilterSession, Interest, MessageAnswer } from '../../../src/host/filter.ts'
 import { type MacroStage, MacroStore } from '../../../src/host/macros.ts'
@@ -23,10 +24,15 @@ export interface FilterSetup extends SocketOptions {
   /** Seconds. */
   connectTimeout?: number
   limits?: { body: number; edits: number }
+  /** What outlives the filter, and who is told what happens to it. */
+  around?: Pick<FilterEnvironment, 'kept' | 'observe'>
 }
 
 /** An external milter of the configuration; closed at the end of the test. */
-export function filterAt(address: string, { connectTimeout = 10, limits, ...options }: FilterSetup = {}): SocketFilter {
+export function filterAt(
+  address: string,
+  { connectTimeout = 10, limits, around, ...options }: FilterSetup = {},
+): SocketFilter {
   const filter = socket('ext', address, options).create({
     policy: {
       name: 'ext',
@@ -39,6 +45,7 @@ export function filterAt(address: string, { connectTimeout = 10, limits, ...opti
     log: silent,
     services: undefined as never,
     ...(limits === undefined ? {} : { limits }),
+    ...around,
   }) as SocketFilter
   onTestFinished(() => filter.close())
   return filter

@@ -116,3 +116,24 @@ it('what happens inside a message is told at debug only', () => {
     '<7>session closed session=s1 message=s1.1 messages=1 ms=5',
   ])
 })
+
+describe('the health of an external milter', () => {
+  const changed = {
+    type: 'health-changed',
+    filter: 'opendkim',
+    session: '',
+    message: null,
+    milliseconds: 61_400,
+  } as const
+
+  it('is one line when it changes, a warning when it is bad news', () => {
+    const lines = linesOf([
+      { ...changed, was: 'up', state: 'wedged', reason: 'no answer within 4 s' },
+      { ...changed, was: 'wedged', state: 'up', reason: 'it answers' },
+    ])
+    expect(lines).toHaveLength(2)
+    expect(lines[0]).toMatch(/^<4>.*external milter is wedged: no answer within 4 s/)
+    expect(lines[0]).toMatch(/filter=opendkim state=wedged was=up seconds=61/)
+    expect(lines[1]).toMatch(/^<6>.*external milter is up: it answers/)
+  })
+})
