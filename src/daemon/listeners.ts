@@ -16,6 +16,9 @@ interface Open {
   readonly mta: MtaKind | null
 }
 
+/** What an SMTP session between two messages is given at the end to say something, so that it can be told 421. */
+const SILENCE = 2_000
+
 export class Listeners {
   readonly #options: Omit<ListenerOptions, 'mta'>
   #open = new Map<string, Open>()
@@ -59,9 +62,9 @@ export class Listeners {
     for (const [key, open] of before) if (!next.has(key) && !displaced.includes(key)) this.#leave(open, drain)
   }
 
-  /** No new connection, no new message; what runs has so many milliseconds. Resolves when all is closed. */
+  /** For the end: no new connection, no new message; what runs has so many milliseconds. Resolves when all is closed. */
   async drain(milliseconds: number): Promise<void> {
-    await Promise.all(this.#all().map(listener => listener.drain(milliseconds)))
+    await Promise.all(this.#all().map(listener => listener.drain(milliseconds, Math.min(SILENCE, milliseconds))))
   }
 
   /** Cuts everything. */

@@ -12,7 +12,7 @@ import type { ByteString } from './bytes.ts'
 import { Chain, type ChainReport, type Decision } from './chain/chain.ts'
 import type { Failure } from './chain/failure.ts'
 import { type HoldPlace, holdClient } from './chain/hold.ts'
-import { type ChainFilter, Member } from './chain/member.ts'
+import { type ChainFilter, Member, type Wait } from './chain/member.ts'
 import { Collector, type Overflow } from './collector.ts'
 import { DEFAULT_AUTHENTICATION, type OnClientLeft, type Settings } from './config/settings.ts'
 import { described } from './errors.ts'
@@ -51,6 +51,22 @@ export interface SessionOptions {
   readonly holds: HoldKeeper
   readonly observe: Observer
   readonly log: Logger
+}
+
+/** A live session as the postmaster sees it. */
+export interface SessionFacts {
+  readonly id: string
+  readonly client: Client | null
+  readonly helo: ByteString | null
+  readonly mta: MtaFacts['kind']
+  /** How far it has come; `idle` between messages. */
+  readonly stage: 'new' | 'connect' | 'idle' | 'mail' | 'rcpt' | 'content' | 'ended'
+  /** Whom it waits for. */
+  readonly wait: Wait | null
+  readonly queueId: ByteString | null
+  readonly messages: number
+  /** Monotonic milliseconds of when it began. */
+  readonly began: number
 }
 
 interface Transaction {
@@ -188,7 +204,7 @@ export class Session {
   #written: MessageStore | null = null
   #messages = 0
   #refusal: Decision | null = null
-  /** What everything is answered since the client has gone. */
+  /** What everything is answered since the client has gone, or since the postmaster ended the session. */
   #left: Verdict | null = null
   #closed = false
 
@@ -219,6 +235,22 @@ export class Session {
       results: this.#results,
       mta: () => this.#mta.kind,
     })
+  }
+
+  /** Read from what is there anyway: nothing is kept for it. */
+  get facts(): SessionFacts {
+    const transaction = this.#transaction
+    return {
+      id: this.id,
+      client: this.#client,
+      helo: this.#helo,
+      mta: this.#mta.kind,
+      stage: this.#stage(),
+      wait: this.#chain.wait,
+      queueId: transaction === null ? null : (this.macros.get('i') ?? null),
+      messages: this.#messages,
+      began: this.#began,
+    }
   }
 
   setMta(facts: MtaFacts): void {
@@ -349,6 +381,20 @@ export class Session {
     this.#chain.interrupt(reason)
   }
 
+  /**
+   * The postmaster wants it gone: what runs is ended with 421, and so is whatever comes. Both MTAs then drop the SMTP connection.
+   * Nothing can be said to a client that is not waiting for an answer, so an idle session ends at its next command.
+   */
+  kill(): 'now' | 'at-next-command' {
+    const answering = this.#chain.wait !== null
+    if (this.#closed || this.#left !== null) return answering ? 'now' : 'at-next-command'
+    const transaction = this.#transaction
+    this.#left = KILLED
+    this.#chain.interrupt(KILL, KILLED)
+    if (transaction !== null) this.#settle(transaction, { verdict: KILLED, by: null }, 'tempfail', null)
+    return answering ? 'now' : 'at-next-command'
+  }
+
   close(reason: AbortReason): void {
     if (this.#closed) return
     this.#closed = true
@@ -363,6 +409,15 @@ export class Session {
       messages: this.#messages,
       milliseconds: this.#options.clock.monotonic() - this.#began,
     })
+  }
+
+  #stage(): SessionFacts['stage'] {
+    if (this.#left !== null) return 'ended'
+    const transaction = this.#transaction
+    if (transaction === null)
+      return this.#helo !== null || this.#messages > 0 ? 'idle' : this.#client === null ? 'new' : 'connect'
+    if (transaction.collector !== null) return 'content'
+    return transaction.recipients.length > 0 ? 'rcpt' : 'mail'
   }
 
   /** From the watch. What runs is ended, the message is over, and so is every later one of this connection. */
@@ -483,6 +538,8 @@ export class Session {
 }
 
 const CLIENT_LEFT: AbortReason = { kind: 'client-left', detail: 'the client has left' }
+const KILL: AbortReason = { kind: 'shutdown', detail: 'the postmaster ended the session' }
+const KILLED = tempfailWith(421, '4.3.2', 'Connection ended by the postmaster, try again later')
 /** 421 because Postfix then drops the session; after any other failure it goes on with the commands it holds already. */
 const LEFT_ANSWERS: Readonly<Record<OnClientLeft, Verdict>> = {
   '421': tempfailWith(421, '4.4.2', 'Client left - closing connection'),

@@ -44,6 +44,11 @@ export class Attachment {
     this.#begin(opened?.session ?? null)
   }
 
+  /** After QUIT_NC, until the next SMTP connection begins. */
+  get between(): boolean {
+    return this.#between
+  }
+
   get mta(): MtaKind {
     return this.#override ?? this.#identity.kind
   }

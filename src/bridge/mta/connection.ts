@@ -62,6 +62,7 @@ export class Connection implements Line {
   #closed = false
   #closeWhenIdle = false
   #cancelSilence: () => void = () => {}
+  #cancelLeave: () => void = () => {}
   #cancelStall: (() => void) | null = null
   #waitingToWrite: (() => void)[] = []
 
@@ -111,10 +112,14 @@ export class Connection implements Line {
     this.#options.complaints.tell(error, { peer: this.#peer })
   }
 
-  /** No new message on this connection; one that nothing is agreed on is closed at once. */
-  drain(): void {
+  /**
+   * No new message on this connection; one without an SMTP session is closed at once, one between two messages when it has been
+   * silent for so many milliseconds: nothing can be said to an MTA that does not ask, and meanwhile nobody serves the others.
+   */
+  drain(silence: number): void {
     this.#conversation.drain()
-    if (!this.#conversation.negotiated) this.#shut()
+    if (!this.#conversation.inSession) this.#shut()
+    else this.#closeWhenSilent(silence, this.#options.clock.monotonic())
   }
 
   /** Closes, after a temporary failure if an answer is owed. */
@@ -127,6 +132,14 @@ export class Connection implements Line {
   destroy(): void {
     this.#finish(SHUTDOWN)
     this.#socket.destroy()
+  }
+
+  #closeWhenSilent(silence: number, since: number): void {
+    const { clock } = this.#options
+    const idle = !this.#busy && !this.#conversation.inMessage
+    const left = idle ? Math.max(since, this.#heard) + silence - clock.monotonic() : silence
+    if (left <= 0) this.#shut()
+    else this.#cancelLeave = clock.after(left, () => this.#closeWhenSilent(silence, since))
   }
 
   #shut(): void {
@@ -202,6 +215,7 @@ export class Connection implements Line {
     if (this.#closed) return
     this.#closed = true
     this.#cancelSilence()
+    this.#cancelLeave()
     this.#drained()
     this.#conversation.leave(reason)
   }

@@ -84,6 +84,16 @@ export class Conversation {
     return this.#attached !== null
   }
 
+  /** From the negotiation, or the first command after QUIT_NC, to the end of the SMTP connection. */
+  get inSession(): boolean {
+    return this.#attached !== null && !this.#attached.between
+  }
+
+  /** A message has begun and the MTA has not got its answer. */
+  get inMessage(): boolean {
+    return this.#order.inMessage
+  }
+
   /** Takes one packet; the payload is only valid until it returns. A promise while the command is not yet answered. */
   take(letter: number, payload: Buffer): void | Promise<void> {
     if (this.#closed) return
@@ -122,7 +132,7 @@ export class Conversation {
     this.#attached?.close(reason)
   }
 
-  /** From now on MAIL is answered with 421. */
+  /** From now on CONNECT, HELO and MAIL are answered with 421, on which both MTAs end the SMTP connection. */
   drain(): void {
     this.#draining = true
   }
@@ -178,8 +188,9 @@ export class Conversation {
       attached.macros.endMessage()
     }
     if (kind === 'connect') attached.connected()
-    const refusal = this.#draining ? GOING_DOWN : attached.refusal
-    if (kind === 'mail' && refusal !== null) return this.#answered('mail', refusal)
+    if (this.#draining && (kind === 'connect' || kind === 'helo' || kind === 'mail'))
+      return this.#answered(kind, GOING_DOWN)
+    if (kind === 'mail' && attached.refusal !== null) return this.#answered('mail', attached.refusal)
     if (attached.session === null) return this.#answered(kind, CONTINUE)
     if ((kind === 'helo' || kind === 'mail') && !attached.greeted)
       return this.#greet(attached, attached.session, command)

@@ -37,10 +37,12 @@ export interface Listener {
   /** Ends at once: running messages are aborted, connections cut. */
   close(): Promise<void>
   /**
-   * Takes no new connection and no new message (421 at MAIL), waits for the running ones, and after so many
-   * milliseconds ends what is left with a spoken temporary failure. Resolves when all is closed.
+   * Takes no new connection and no new message (421), waits for the running ones, and after so many milliseconds ends what is
+   * left with a spoken temporary failure. An MTA that says nothing between messages for `silence` is not waited for: to it nothing
+   * can be said. Resolves when all is closed.
+   * @param silence milliseconds. @default as long as the running ones
    */
-  drain(milliseconds: number): Promise<void>
+  drain(milliseconds: number, silence?: number): Promise<void>
 }
 
 interface Bound {
@@ -93,9 +95,9 @@ class OpenListener implements Listener {
     await this.#stopped
   }
 
-  async drain(milliseconds: number): Promise<void> {
+  async drain(milliseconds: number, silence: number = milliseconds): Promise<void> {
     this.#stopped ??= this.#stopping()
-    for (const connection of this.#connections) connection.drain()
+    for (const connection of [...this.#connections]) connection.drain(silence)
     const cancels = [
       this.#clock.after(milliseconds, () => this.#each(connection => connection.interrupt())),
       this.#clock.after(milliseconds + lastWords, () => this.#each(connection => connection.destroy())),

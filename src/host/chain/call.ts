@@ -26,6 +26,8 @@ export type BeginHold = (signal: AbortSignal) => Promise<HoldOutcome>
 
 export class Call<T> {
   readonly limits: CallLimits
+  /** Monotonic milliseconds. */
+  readonly began: number
   readonly #clock: Clock
   readonly #alarm: Alarm
   readonly #controller: AbortController
@@ -42,7 +44,13 @@ export class Call<T> {
     this.limits = limits
     this.#controller = controller
     this.#ownLeft = limits.own
-    this.#ownSince = clock.monotonic()
+    this.began = clock.monotonic()
+    this.#ownSince = this.began
+  }
+
+  /** The client is made to wait for the filter's sake. */
+  get holds(): boolean {
+    return this.#holds > 0
   }
 
   run(invoke: (signal: AbortSignal) => MaybePromise<T>): MaybePromise<T | Failure> {

@@ -35,7 +35,7 @@ import { CONTINUE, tempfailWith, type Verdict } from '../verdict.ts'
 import { type Deadline, deadlineFor } from './budget.ts'
 import { Failure } from './failure.ts'
 import { Joining } from './joining.ts'
-import type { Member } from './member.ts'
+import type { Member, Wait } from './member.ts'
 
 /** What the chain says, and the filter that decided it; `null` when none objected. */
 export interface Decision {
@@ -253,6 +253,11 @@ export class Chain {
     return this.#running?.name ?? null
   }
 
+  /** The filter that is being waited for, or whose condition is, and since when. */
+  get wait(): Wait | null {
+    return this.#running?.wait ?? this.#joining?.wait ?? null
+  }
+
   /** Ends what runs now; the pending promise gives this verdict. */
   interrupt(reason: AbortReason, verdict: Verdict = reason.kind === 'shutdown' ? SHUTTING_DOWN : UNAVAILABLE): void {
     this.#interruption = verdict
@@ -410,6 +415,7 @@ export class Chain {
         quarantine: reason => {
           this.#quarantine = reason
         },
+        now: () => clock.monotonic(),
       },
       macros,
       results,

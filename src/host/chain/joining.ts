@@ -19,7 +19,7 @@ import { DISCARD, tempfailWith, type Verdict } from '../verdict.ts'
 import type { Deadline } from './budget.ts'
 import type { Decision } from './chain.ts'
 import { Failure, failureVerdict } from './failure.ts'
-import type { Ask, Member } from './member.ts'
+import type { Ask, Member, Wait } from './member.ts'
 
 /** What joining needs of the chain. */
 export interface JoiningChain {
@@ -36,6 +36,8 @@ export interface JoiningChain {
   standing(member: Member): Decision | null
   interruption(): Verdict | null
   quarantine(reason: string): void
+  /** Monotonic milliseconds. */
+  now(): number
 }
 
 interface Accepted {
@@ -58,6 +60,8 @@ export class Joining {
   readonly #refusals = new Map<Member, Decision>()
   /** Members whose condition failed before there was a recipient: that was told, or let pass, for the whole message. */
   readonly #undecidable = new Set<Member>()
+  /** The member whose condition is being found out. */
+  wait: Wait | null = null
   #lastDrop: Decision | null = null
   readonly #holds = new Map<Member, string>()
   /** Recipients, and whether DATA, each member has been told of. */
@@ -361,7 +365,10 @@ export class Joining {
     const occasion = this.#occasion(member, stage, recipient, deadline)
     const isNew = part.settled === null
     const decided = part.decide(occasion)
+    if (decided instanceof Promise)
+      this.wait = { filter: member.name, stage: `condition at ${stage}`, held: false, since: this.#chain.now() }
     const found = decided instanceof Promise ? await decided : decided
+    this.wait = null
     if (isNew && found.value !== null)
       this.#chain.decided(member, stage, found.perRecipient ? (recipient?.path ?? null) : null, found)
     if (found.value === true && part.gate.rules.length > 0) await part.setMacros(occasion)

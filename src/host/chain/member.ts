@@ -47,6 +47,16 @@ export interface Ask<T> {
   invoke(session: FilterSession, signal: AbortSignal): MaybePromise<T>
 }
 
+/** A filter that is being waited for. */
+export interface Wait {
+  readonly filter: string
+  readonly stage: string
+  /** It makes the client wait on purpose. */
+  readonly held: boolean
+  /** Monotonic milliseconds of when it was asked. */
+  readonly since: number
+}
+
 export class Member {
   readonly filter: Filter
   readonly policy: EntryPolicy
@@ -128,6 +138,12 @@ export class Member {
     return this.#failure
   }
 
+  /** How it is being waited for now; for people. */
+  get wait(): Wait | null {
+    const call = this.#call
+    return call === null ? null : { filter: this.name, stage: call.limits.stage, held: call.holds, since: call.began }
+  }
+
   /** What it is being asked now, and how long it may take. */
   get asked(): CallLimits | null {
     return this.#call?.limits ?? null
@@ -154,12 +170,11 @@ export class Member {
       deadline,
     }
     if (stage === 'mail') this.#sawMail = true
-    const began = this.#clock.monotonic()
     const call = new Call<T>(this.#clock, this.#alarm, limits, this.#controller)
     this.#call = call as Call<unknown>
     const done = (result: T | Failure): T | Failure => {
       this.#call = null
-      this.spent += this.#clock.monotonic() - began
+      this.spent += this.#clock.monotonic() - call.began
       return result
     }
     const result = call.run(signal => invoke(session, signal))

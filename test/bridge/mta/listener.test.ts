@@ -19,7 +19,7 @@ import { type Listener, listen } from '../../../src/bridge/mta/listener.ts'
 import type { ListenAddress } from '../../../src/host/config/settings.ts'
 import { CONTINUE } from '../../../src/host/verdict.ts'
 import { HandClock } from '../../host/support/clock.ts'
-import { connectTo, eventually, LogLines, mailFrom, message, offer, place, rcptTo } from './support/mta.ts'
+import { connectTo, eventually, hello, LogLines, mailFrom, message, offer, place, rcptTo } from './support/mta.ts'
 import { RecordingSource } from './support/recorder.ts'
 
 let folder: string
@@ -237,6 +237,47 @@ describe('the end', () => {
     await Promise.all([idle.closed, running.closed])
     expect(running.letters).toBe('Occt')
     expect(source.sessions.map(({ closed }) => closed?.kind)).toEqual(['shutdown', 'shutdown'])
+  })
+
+  it('drain waits for an MTA between messages as long as it is told to, and for one within a message longer', async () => {
+    const { connect, listener, source, clock } = await place()
+    const silent = await (await connect()).greet()
+    const talking = await (await connect()).greet()
+    const running = await (await connect()).greet()
+    running.send(mailFrom)
+    await eventually(() => source.told.some(line => line.startsWith('mail')))
+    const drained = listener.drain(30_000, 2_000)
+    await clock.advance(1_500)
+    expect(silent.ended).toBe(false)
+    expect(await talking.ask({ kind: 'helo', name: 'again.example' })).toMatchObject({
+      kind: 'replycode',
+      text: expect.stringMatching(/^421 4\.3\.2 /),
+    })
+    await clock.advance(1_000)
+    await silent.closed
+    expect([talking.ended, running.ended]).toEqual([false, false])
+    await clock.advance(1_000)
+    await talking.closed
+    await clock.advance(10_000)
+    running.send(rcptTo, ...message.slice(2))
+    await running.until(7)
+    expect(running.ended).toBe(false)
+    await clock.advance(2_000)
+    await Promise.all([running.closed, drained])
+  })
+
+  it('drain closes a connection between two SMTP sessions at once, and one that begins is told 421', async () => {
+    const { connect, listener, source } = await place()
+    const between = await (await connect()).greet()
+    const early = await connect()
+    await early.ask(offer)
+    between.send({ kind: 'quit-nc' })
+    await eventually(() => source.told.some(line => line.startsWith('close')))
+    const drained = listener.drain(30_000, 2_000)
+    await between.closed
+    expect(await early.ask(hello[0]!)).toMatchObject({ kind: 'replycode', text: expect.stringMatching(/^421 /) })
+    early.send({ kind: 'quit' })
+    await drained
   })
 
   it('drain cuts what does not end even then', async () => {
