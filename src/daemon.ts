@@ -8,6 +8,10 @@
 import { availableParallelism, loadavg } from 'node:os'
 import type { OpenedSession, PostfixFacts } from './bridge/mta/index.ts'
 import type { SocketAddress } from './bridge/wire/index.ts'
+import { Control, type ControlOptions } from './daemon/control/control.ts'
+import type { ControlledDaemon, Reloads } from './daemon/control/operator.ts'
+import type { Overridden } from './daemon/control/overrides.ts'
+import type { ControlChange } from './daemon/control/socket.ts'
 import { Generation, type Surroundings } from './daemon/generation.ts'
 import { Listeners } from './daemon/listeners.ts'
 import { DEFAULT_HOLDS, DEFAULT_LIMITS } from './host/config/settings.ts'
@@ -25,6 +29,8 @@ export interface DaemonOptions extends Surroundings {
   postfix?(): Promise<PostfixFacts | null>
   /** Called once a new configuration has been read and before it serves. */
   onConfigured?(configuration: Configuration): void
+  /** How the postmaster reaches it while it runs; without it, only by signals. */
+  readonly control?: ControlOptions
 }
 
 export interface Daemon {
@@ -51,10 +57,10 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   return daemon
 }
 
-class RunningDaemon implements Daemon {
+class RunningDaemon implements Daemon, ControlledDaemon {
   readonly #options: DaemonOptions
   readonly #listeners: Listeners
-  readonly #generations = new Set<Generation>()
+  readonly generations: Set<Generation> = new Set()
   readonly #ending = new AbortController()
   /** Begins every session id, so that ids stay unique over restarts. */
   readonly #epoch: string
@@ -63,12 +69,18 @@ class RunningDaemon implements Daemon {
   readonly #kept = new Kept()
   #count = 0
   #refusing = false
+  readonly #control: Control | null
+  reloads: Reloads = { at: 0, milliseconds: 0, failed: null }
+  /** Enabled or disabled by command, and not in the configuration. */
+  ignored: readonly string[] = []
+  #configurations = 0
   #reloading: Promise<void> = Promise.resolve()
 
   constructor(options: DaemonOptions) {
     this.#options = options
     this.#epoch = options.clock.now().toString(36)
-    const { clock, log } = options
+    const { clock, log, control } = options
+    this.#control = control === undefined ? null : new Control(control, this, { clock, log })
     this.#holds = new Holds(clock, holdLimits(DEFAULT_HOLDS, DEFAULT_LIMITS.sessions, null), () => this.sessions)
     this.#listeners = new Listeners({ clock, log, source: { open: () => this.#open() } })
   }
@@ -78,17 +90,25 @@ class RunningDaemon implements Daemon {
   }
 
   get configuration(): Configuration {
-    return this.#current!.configuration
+    return this.current.configuration
+  }
+
+  get current(): Generation {
+    return this.#current!
+  }
+
+  get ending(): boolean {
+    return this.#refusing
   }
 
   get sessions(): number {
     let sum = 0
-    for (const generation of this.#generations) sum += generation.sessions.size
+    for (const generation of this.generations) sum += generation.sessions.size
     return sum
   }
 
   reload(): Promise<void> {
-    const next = this.#reloading.then(() => this.#swap())
+    const next = this.#reloading.then(() => this.#timed())
     this.#reloading = next.catch(() => {})
     return next
   }
@@ -103,33 +123,49 @@ class RunningDaemon implements Daemon {
   async close(): Promise<void> {
     this.#refusing = true
     const reason: AbortReason = { kind: 'shutdown', detail: 'milterhost is ending' }
-    for (const generation of this.#generations) for (const session of generation.sessions) session.interrupt(reason)
+    for (const generation of this.generations) for (const session of generation.sessions) session.interrupt(reason)
     await this.#listeners.close()
     await this.#end()
   }
 
+  async #timed(): Promise<void> {
+    const { clock } = this.#options
+    const began = clock.monotonic()
+    try {
+      await this.#swap()
+      this.reloads = { at: clock.now(), milliseconds: Math.round(clock.monotonic() - began), failed: null }
+    } catch (error) {
+      this.reloads = { ...this.reloads, failed: { at: clock.now(), error } }
+      throw error
+    }
+  }
+
   async #swap(): Promise<void> {
-    const configuration = await this.#options.load()
+    const { configuration, ignored } = await this.#read()
     if (this.#refusing) return
     const postfix = (await this.#options.postfix?.()) ?? null
-    const next = await Generation.create(
-      configuration,
-      { ...this.#options, kept: this.#kept, busy: () => this.#load(postfix) },
-      postfix,
-    )
+    const number = this.#configurations + 1
+    const next = await Generation.create(configuration, this.#around(postfix), postfix, number)
     if (this.#refusing) return next.retire()
+    this.#configurations = number
     const before = this.#current
     this.#current = next
-    this.#generations.add(next)
-    next.closed.then(() => this.#generations.delete(next))
+    this.generations.add(next)
+    next.closed.then(() => this.generations.delete(next))
+    let control: ControlChange | null = null
     try {
+      control = (await this.#control?.prepare(configuration)) ?? null
       const { listen, mta } = configuration.settings
       await this.#listeners.change(listen, mta, RELOAD_DRAIN)
     } catch (error) {
+      control?.cancel()
       this.#current = before
       next.retire()
       throw error
     }
+    control?.commit()
+    this.#control?.serves(configuration)
+    this.ignored = ignored
     before?.retire()
     const { holds, limits } = configuration.settings
     this.#holds.change(holdLimits(holds, limits.sessions, postfix?.processes ?? null))
@@ -137,6 +173,27 @@ class RunningDaemon implements Daemon {
     if (this.#refusing) return this.#listeners.drain(0)
     this.#options.onConfigured?.(configuration)
     for (const { filter } of next.filters) void filter.learn?.(this.#ending.signal)
+  }
+
+  async #read(): Promise<Overridden> {
+    const configuration = await this.#options.load()
+    return this.#control?.appliedTo(configuration) ?? { configuration, ignored: [] }
+  }
+
+  #around(postfix: PostfixFacts | null): Surroundings {
+    const { observe } = this.#options
+    const control = this.#control
+    const busy = (): Load => this.#load(postfix)
+    if (control === null) return { ...this.#options, kept: this.#kept, busy }
+    return {
+      ...this.#options,
+      kept: this.#kept,
+      busy,
+      observe: event => {
+        control.observe(event)
+        observe(event)
+      },
+    }
   }
 
   #load(postfix: PostfixFacts | null): Load {
@@ -164,12 +221,13 @@ class RunningDaemon implements Daemon {
 
   async #end(): Promise<void> {
     this.#ending.abort({ kind: 'shutdown', detail: 'milterhost is ending' } satisfies AbortReason)
-    const closing = [...this.#generations]
+    const closing = [...this.generations]
     for (const generation of closing) {
       generation.retire()
       for (const session of [...generation.sessions])
         session.close({ kind: 'shutdown', detail: 'milterhost is ending' })
     }
     await Promise.all(closing.map(generation => generation.closed))
+    this.#control?.close()
   }
 }

@@ -5,14 +5,14 @@
  */
 import { writeSync } from 'node:fs'
 
-/** 0 done · 1 a check failed, a message was refused, the daemon could not start · 2 wrong usage or configuration. */
+/** 0 done · 1 a check failed, a message was refused, the daemon could not start, be reached or do it · 2 wrong usage or configuration. */
 export const EXIT = { ok: 0, failed: 1, usage: 2 } as const
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
 export const EXIT_HELP = `
 Exit codes:
   0  done
-  1  a check failed, the message was refused, or the daemon could not start
+  1  a check failed, the message was refused, or the daemon could not start, be reached or do it
   2  the command line or the configuration is wrong`
 
 export const print = (text: string): void => write(1, `${text}\n`)

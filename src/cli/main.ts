@@ -7,12 +7,18 @@ import { Command, CommanderError } from 'commander'
 import { installation } from '../host/config/installation.ts'
 import { checkCommand } from './check.ts'
 import { complain, EXIT, EXIT_HELP, type ExitCode } from './console.ts'
+import { drainCommand } from './drain.ts'
 import { explainCommand } from './explain.ts'
 import { listCommand } from './list.ts'
 import { livenessAgentCommand } from './liveness-agent.ts'
 import { pluginCommand } from './plugin-command.ts'
 import { policyCommand } from './policy.ts'
+import { reloadCommand } from './reload.ts'
+import { restartCommand } from './restart.ts'
 import { runCommand } from './run.ts'
+import { killCommand, sessionsCommand } from './sessions.ts'
+import { statusCommand } from './status.ts'
+import { disableCommand, enableCommand } from './switch.ts'
 import { tryCommand } from './try.ts'
 
 // Node opens its debugger on SIGUSR1 unless somebody listens to it: a port that runs any code is no place for a mail filter.
@@ -36,6 +42,14 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     .addCommand(policyCommand(done))
     .addCommand(explainCommand(done))
     .addCommand(livenessAgentCommand(done))
+    .addCommand(statusCommand(done))
+    .addCommand(reloadCommand(done))
+    .addCommand(enableCommand(done))
+    .addCommand(disableCommand(done))
+    .addCommand(restartCommand(done))
+    .addCommand(sessionsCommand(done))
+    .addCommand(killCommand(done))
+    .addCommand(drainCommand(done))
     .addHelpText('after', PLUGIN_HELP)
     .addHelpText('after', EXIT_HELP)
     .showHelpAfterError('(add --help for what there is)')
@@ -61,7 +75,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
       return EXIT.failed
     }
     complain(`milterhost: ${message}`)
-    return /^CONFIG_|^FILTER_NOT_CREATED$|^MESSAGE_UNREADABLE$|^ZONE_UNREADABLE$|^COMMAND_UNKNOWN$|^POLICY_COMMAND$|^AGENT_OPTIONS$/.test(
+    return /^CONFIG_|^FILTER_NOT_CREATED$|^MESSAGE_UNREADABLE$|^ZONE_UNREADABLE$|^COMMAND_UNKNOWN$|^POLICY_COMMAND$|^AGENT_OPTIONS$|^CONTROL_FILTER$/.test(
       code,
     )
       ? EXIT.usage

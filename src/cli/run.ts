@@ -7,12 +7,15 @@
 import { Command, Option } from 'commander'
 import { readPostfix } from '../bridge/mta/index.ts'
 import { formatSocketAddress } from '../bridge/wire/index.ts'
+import { controlPlace } from '../daemon/control/place.ts'
 import { type Daemon, startDaemon } from '../daemon.ts'
 import { Resolver } from '../dns/index.ts'
+import { installation } from '../host/config/installation.ts'
 import { hostError } from '../host/errors.ts'
 import { logEvents } from '../host/observe/log.ts'
 import { chooseFormat, createLog, type LevelledLogger, type LogFormat } from '../host/observe/output.ts'
 import { MetricsRegistry } from '../host/plugin/metrics.ts'
+import { stateFilePath } from '../host/plugin/state-file.ts'
 import { systemClock } from '../host/time/clock.ts'
 import { ConfigurationSource } from './configuration.ts'
 import { complain, EXIT, EXIT_HELP, type ExitCode, print, printJson } from './console.ts'
@@ -62,6 +65,7 @@ async function run(options: RunOptions): Promise<ExitCode> {
   else log.info({ file: first.file }, 'configuration read')
   const dns = new Resolver({ clock: systemClock, log, settings: settings.dns })
   let loaded: typeof first | null = first
+  const asked = Promise.withResolvers<void>()
   const daemon = await startDaemon({
     clock: systemClock,
     log,
@@ -77,10 +81,17 @@ async function run(options: RunOptions): Promise<ExitCode> {
       log.setLevel(settings.log.level)
       dns.configure(settings.dns)
     },
+    control: {
+      place: controlPlace(process.env),
+      overrides: stateFilePath('filters.json', process.env),
+      version: installation().version,
+      pid: process.pid,
+      end: asked.resolve,
+    },
   })
   announce(daemon, log, options.json === true)
   hangups.listen(() => reload(daemon, log))
-  await untilSignalled(daemon, log)
+  await untilEnded(daemon, log, asked.promise)
   return EXIT.ok
 }
 
@@ -111,11 +122,11 @@ function keepServing(log: LevelledLogger): void {
   process.on('unhandledRejection', tell)
 }
 
-/** Resolves when the daemon has ended. */
-function untilSignalled(daemon: Daemon, log: LevelledLogger): Promise<void> {
+/** Resolves when the daemon has ended: by a signal, or when it was asked to by `milterhost drain`. */
+function untilEnded(daemon: Daemon, log: LevelledLogger, asked: Promise<void>): Promise<void> {
   return new Promise(resolve => {
     let ending = false
-    const end = (signal: NodeJS.Signals): void => {
+    const end = (signal: NodeJS.Signals | 'drain'): void => {
       if (ending) {
         log.warn({ signal }, 'ending at once')
         daemon.close().finally(resolve)
@@ -133,6 +144,7 @@ function untilSignalled(daemon: Daemon, log: LevelledLogger): Promise<void> {
     }
     process.on('SIGTERM', end)
     process.on('SIGINT', end)
+    void asked.then(() => end('drain'))
   })
 }
 

@@ -106,6 +106,8 @@ function createWatch({ settings }: Configuration, { clock, log }: Surroundings):
 }
 
 export class Generation {
+  /** Counts the configurations of this daemon from 1. */
+  readonly number: number
   readonly configuration: Configuration
   readonly filters: readonly ChainFilter[]
   readonly #around: Surroundings
@@ -122,6 +124,7 @@ export class Generation {
     configuration: Configuration,
     around: Surroundings,
     postfix: PostfixFacts | null = null,
+    number = 1,
   ): Promise<Generation> {
     const { settings } = configuration
     const spool = createSpool({ ...settings.spool, limit: settings.limits.body })
@@ -129,7 +132,7 @@ export class Generation {
     try {
       watch = createWatch(configuration, around)
       const filters = await createFilters(configuration, around)
-      return new Generation(configuration, filters, { spool, watch }, around, progressFor(settings, postfix))
+      return new Generation(configuration, filters, { spool, watch }, around, progressFor(settings, postfix), number)
     } catch (error) {
       await Promise.all([spool.close(), watch?.close()])
       throw error
@@ -142,7 +145,9 @@ export class Generation {
     { spool, watch }: { readonly spool: Spool; readonly watch: Watch | null },
     around: Surroundings,
     progress: number,
+    number: number,
   ) {
+    this.number = number
     this.#progress = progress
     this.configuration = configuration
     this.filters = filters

@@ -89,6 +89,21 @@ const table = {
   ZONE_UNREADABLE: (file: string, what: string): string => `the zone file ${file} cannot be read: ${what}`,
   UNCAUGHT: (what: string): string => `an error escaped from a plugin or a library; serving goes on: ${what}`,
 
+  // Control
+  CONTROL_REQUEST: (what: string): string => `a request on the control socket cannot be used: ${what}`,
+  CONTROL_VERSION: (theirs: string, ours: number): string =>
+    `the command speaks version ${theirs} of the control protocol and this daemon ${ours}: use the command of the same release`,
+  CONTROL_BUSY: (most: number): string => `${most} commands are connected to the control socket already`,
+  CONTROL_FILTER: (name: string, hint: string, known: readonly string[]): string =>
+    `the configuration has no filter "${name}"${hint}${hint === '' && known.length > 0 ? `; there are ${known.join(', ')}` : ''}`,
+  CONTROL_SESSION: (id: string): string => `there is no session ${JSON.stringify(id)} now`,
+  CONTROL_RESTART: (filter: string, why: string): string => `filter ${filter} cannot be restarted: ${why}`,
+  CONTROL_STATE: (path: string, what: string): string => `what was enabled and disabled by command, ${path}: ${what}`,
+  CONTROL_UNREACHABLE: (path: string, what: string): string =>
+    `no daemon answers at ${path}: ${what}; is it running, and is this its control socket?`,
+  CONTROL_ENDING: (): string => 'milterhost is ending: nothing can be changed any more',
+  CONTROL_FAULT: (what: string): string => `a fault in milterhost itself; please report it: ${what}`,
+
   // Look-ups
   LOOKUP_OPTIONS: (lookup: string, problems: string): string => `look-up ${lookup}: ${problems}`,
   LOOKUP_DRIVER: (lookup: string, name: string): string =>

@@ -21,11 +21,15 @@ export function milterhost(
     encoding: 'utf8',
     input: options.input ?? '',
     ...(options.cwd !== undefined && { cwd: options.cwd }),
-    env: { ...process.env, JOURNAL_STREAM: '', ...options.env },
+    env: { ...process.env, JOURNAL_STREAM: '', ...ofItsOwn(options.cwd), ...options.env },
     timeout: 30_000,
   })
   return { code: status, out: stdout, err: stderr }
 }
+
+/** Where it keeps what it does not forget, and its control socket: not where another test's daemon has them. */
+const ofItsOwn = (folder: string | undefined): NodeJS.ProcessEnv =>
+  folder === undefined ? {} : { RUNTIME_DIRECTORY: folder, STATE_DIRECTORY: folder }
 
 export interface Place {
   readonly path: string
@@ -56,7 +60,7 @@ export interface Running {
 export function start(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}): Running {
   const child = spawn(process.execPath, [BIN, ...args], {
     cwd,
-    env: { ...process.env, JOURNAL_STREAM: '', ...env },
+    env: { ...process.env, JOURNAL_STREAM: '', ...ofItsOwn(cwd), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let text = ''

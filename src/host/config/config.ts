@@ -127,6 +127,11 @@ export interface Config {
    * @example { 'example.org': { greylist: false }, 'boss@example.org': 'spf=off' }
    */
   readonly policy?: CentralPolicyInput
+  /**
+   * The socket by which commands such as `milterhost status` find the daemon, readable by its user alone; `false`: none.
+   * @default { socket: '/run/milterhost/control.sock' } for root, else below $XDG_RUNTIME_DIR
+   */
+  readonly control?: false | { readonly socket?: string }
   readonly log?: {
     /** @default 'info' */
     readonly level?: 'debug' | 'info' | 'warn' | 'error'

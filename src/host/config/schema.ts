@@ -213,6 +213,7 @@ const dns = z.strictObject({
   messageLookups: count.optional(),
   messageTime: duration.optional(),
 })
+const control = z.strictObject({ socket: text.optional() })
 const mtaKind = z.enum(['postfix', 'sendmail'])
 const mta = z.strictObject({ kind: mtaKind.optional(), addresses: z.array(read(parseEndpoint)).optional() })
 
@@ -229,11 +230,13 @@ const config = z.strictObject({
   onClientLeft: z.enum(['421', 'tempfail', 'accept', 'discard']).optional(),
   dns: dns.optional(),
   log: log.optional(),
+  control: z.unknown().optional(),
   policy: read(checkPolicy).optional(),
 })
 
-/** Everything but the entries, `listen` and `mta`, which `validate.ts` looks at one by one. */
+/** Everything but the entries, `listen`, `mta` and `control`, which `validate.ts` looks at one by one. */
 export const configSchema: z.ZodType<ParsedConfig> = config
+export const controlSchema: z.ZodType<{ socket?: string | undefined }> = control
 export const mtaSchema: z.ZodType<ParsedMta> = mta
 export const mtaKindSchema: z.ZodType<'postfix' | 'sendmail'> = mtaKind
 export const listenSchema: z.ZodType<ParsedListen> = listenObject
@@ -282,7 +285,9 @@ export const configKeysAt = (path: readonly PropertyKey[]): readonly string[] =>
     ? Object.keys(listenObject.shape)
     : path[0] === 'mta'
       ? Object.keys(mta.shape)
-      : (NESTED[path.join('.')] ?? [])
+      : path[0] === 'control'
+        ? Object.keys(control.shape)
+        : (NESTED[path.join('.')] ?? [])
 
 /** The keys known at a path of an entry's options. */
 export const entryKeysAt = (path: readonly PropertyKey[]): readonly string[] =>
@@ -296,6 +301,7 @@ export function allKeys(): string[] {
   }
   for (const name of Object.keys(listenObject.shape)) keys.push(`listen.${name}`)
   for (const name of Object.keys(mta.shape)) keys.push(`mta.${name}`)
+  for (const name of Object.keys(control.shape)) keys.push(`control.${name}`)
   for (const name of Object.keys(entry.shape)) if (name !== 'timeouts') keys.push(`entry.${name}`)
   for (const name of Object.keys(DEFAULT_TIMEOUTS)) keys.push(`entry.timeouts.${name}`)
   return keys

@@ -93,6 +93,8 @@ export interface Settings {
   /** Who tells whether a client is still there. */
   readonly liveness: 'proc' | 'off' | LivenessSource
   readonly onClientLeft: OnClientLeft
+  /** Where commands find the daemon; `socket: null` is the default place, `null`: none. */
+  readonly control: { readonly socket: string | null } | null
   readonly log: {
     readonly level: 'debug' | 'info' | 'warn' | 'error'
     readonly format: 'auto' | 'text' | 'json' | 'journald'

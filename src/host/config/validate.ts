@@ -15,6 +15,7 @@ import {
   authenticationOf,
   configKeysAt,
   configSchema,
+  controlSchema,
   DEFAULT_LISTEN,
   DEFAULT_SPOOL_DIRECTORY,
   DEFAULT_SPOOL_MEMORY,
@@ -38,6 +39,8 @@ export interface ConfiguredEntry {
   readonly policy: EntryPolicy
   /** Where it stands in the configuration: `filters[2]`. */
   readonly at?: string
+  /** `enabled` of the policy comes from a command of the postmaster, and the configuration says otherwise. */
+  readonly overridden?: boolean
 }
 
 export interface Configuration {
@@ -70,6 +73,7 @@ export function validateConfig(raw: unknown, file: string, checkAddress: Address
   if (!parsed.success) problems.push(...problemsOf(parsed.error, configKeysAt))
   const given = raw as Record<string, unknown>
   const mta = validateMta(given.mta, problems)
+  const control = validateControl(given.control, problems, checkAddress)
   const listen = validateListen(given.listen, problems, checkAddress)
   const entries = Array.isArray(given.filters) ? validateEntries(given.filters, problems) : []
   if (parsed.success) problems.push(...strangersIn(parsed.data.policy, entries))
@@ -91,6 +95,7 @@ export function validateConfig(raw: unknown, file: string, checkAddress: Address
     liveness: liveness ?? 'proc',
     onClientLeft: onClientLeft ?? '421',
     dns: dnsOf(dns),
+    control,
     log: { level: log?.level ?? 'info', format: log?.format ?? 'auto' },
   }
   return { settings, entries, policy: parsed.data.policy }
@@ -118,6 +123,28 @@ function validateMta(raw: unknown, problems: string[]): ParsedMta {
   if (parsed.success) return typeof parsed.data === 'string' ? { kind: parsed.data } : parsed.data
   problems.push(...problemsOf(parsed.error, () => configKeysAt(['mta']), '', ['mta']))
   return {}
+}
+
+function validateControl(raw: unknown, problems: string[], checkAddress: AddressCheck): Settings['control'] {
+  if (raw === false) return null
+  if (raw !== undefined && (typeof raw !== 'object' || raw === null || Array.isArray(raw))) {
+    problems.push(`control must be false or { socket: '/path' }, not ${shown(raw)}`)
+    return null
+  }
+  const parsed = controlSchema.safeParse(raw ?? {}, { reportInput: true })
+  if (!parsed.success) {
+    problems.push(...problemsOf(parsed.error, () => configKeysAt(['control']), '', ['control']))
+    return null
+  }
+  const { socket = null } = parsed.data
+  if (socket === null) return { socket }
+  if (!socket.startsWith('/')) problems.push(`control.socket must be an absolute path, not ${shown(socket)}`)
+  try {
+    checkAddress(`unix:${socket}`)
+  } catch (error) {
+    problems.push(`control.socket: ${error instanceof Error ? error.message : String(error)}`)
+  }
+  return { socket }
 }
 
 function validateListen(raw: unknown, problems: string[], checkAddress: AddressCheck): ListenAddress[] {

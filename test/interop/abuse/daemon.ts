@@ -54,6 +54,7 @@ export async function startDaemonProcess(): Promise<DaemonProcess> {
        listen: 'inet:0@127.0.0.1',
        spool: { directory: ${JSON.stringify(join(dir, 'spool'))} },
        log: { format: 'json' },
+       control: false,
        filters,
      })`,
   )
