@@ -126,11 +126,7 @@ export class Operator {
     if (!policy.enabled || found === undefined) throw hostError('CONTROL_RESTART', name, 'it is not enabled')
     const { filter } = found
     if (filter.restart === undefined)
-      throw hostError(
-        'CONTROL_RESTART',
-        name,
-        filter.kind === 'plugin' ? 'it is a plugin, made anew by milterhost reload' : 'milterhost has not started it',
-      )
+      throw hostError('CONTROL_RESTART', name, 'it is a plugin, which milterhost reload makes anew')
     await filter.restart()
     return { filter: name }
   }
