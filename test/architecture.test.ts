@@ -81,6 +81,10 @@ describe('imports point one way', () => {
     ).toEqual([])
   })
 
+  it('what starts milters knows neither side of the bridge', () => {
+    expect(offending(from('src/bridge/launch/'), inside('src/host/', 'src/bridge/launch/'))).toEqual([])
+  })
+
   it('look-ups know the host and themselves', () => {
     expect(offending(from('src/lookups'), inside('src/host/', 'src/lookups/'))).toEqual([])
     expect(

@@ -5,6 +5,7 @@
  * plugin is logged and serving goes on: ending would cut every message in work, of the other filters too.
  */
 import { Command, Option } from 'commander'
+import { inheritedLauncher } from '../bridge/launch/index.ts'
 import { readPostfix } from '../bridge/mta/index.ts'
 import { formatSocketAddress } from '../bridge/wire/index.ts'
 import { controlPlace } from '../daemon/control/place.ts'
@@ -69,6 +70,7 @@ async function run(options: RunOptions): Promise<ExitCode> {
   const daemon = await startDaemon({
     clock: systemClock,
     log,
+    launcher: inheritedLauncher(process.env),
     services: { dns, metrics: new MetricsRegistry() },
     observe: logEvents(log, systemClock, () => log.writes('debug')),
     load: async () => {

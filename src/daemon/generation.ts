@@ -5,6 +5,7 @@
  * when its last session ends. The daemon makes one at start and one at each reload.
  */
 
+import type { LauncherClient } from '../bridge/launch/index.ts'
 import type { OpenedSession, PostfixFacts } from '../bridge/mta/index.ts'
 import { procTable } from '../bridge/mta/liveness/proc.ts'
 import type { ChainFilter } from '../host/chain/member.ts'
@@ -32,6 +33,8 @@ export interface Surroundings {
   readonly observe: Observer
   /** What filters hand on to those of the next generation; none: nothing outlives them. */
   readonly kept?: Kept
+  /** `null` where this process was not started by the launcher. */
+  readonly launcher?: LauncherClient | null
   /** How busy this host is, for conditions. */
   readonly busy?: () => Load
 }
@@ -47,7 +50,7 @@ export async function createFilters(
   for (const { entry, policy } of entries) {
     if (!policy.enabled) continue
     try {
-      const { clock, services, observe } = around
+      const { clock, services, observe, launcher = null } = around
       const kept = around.kept === undefined ? {} : { kept: around.kept }
       const log = around.log.child({ filter: policy.name })
       const { limits } = settings
@@ -55,7 +58,7 @@ export async function createFilters(
       filters.push({
         policy,
         gate,
-        filter: await entry.create({ policy, clock, log, services, shared, limits, observe, ...kept }),
+        filter: await entry.create({ policy, clock, log, services, shared, limits, observe, launcher, ...kept }),
       })
     } catch (error) {
       await closeFilters(filters, around)

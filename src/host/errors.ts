@@ -45,6 +45,19 @@ const table = {
     `filter ${filter} cannot be started from here: its entry has no option launch that says how`,
   SOCKET_OPTION: (filter: string, what: string): string => `socket filter ${filter}: ${what}`,
 
+  // Processes of external milters
+  LAUNCH_FAILED: (filter: string, done: string, by: string, why: string): string =>
+    `the milter of filter ${filter} could not be ${done} by ${by}: ${why}`,
+  LAUNCH_THROTTLED: (filter: string, by: string, seconds: number): string =>
+    `the milter of filter ${filter} is not started by ${by} for another ${seconds} s: it was started too often within a minute`,
+  LAUNCH_UNKNOWN: (filter: string, id: string, entry: string): string =>
+    `the milter of filter ${filter} is not started: the launcher's file has no entry ${id}; if it is to be started, add ${entry}`,
+  LAUNCH_NO_LAUNCHER: (filter: string): string =>
+    `the milter of filter ${filter} is not started: that takes another user, and so the launcher, but milterhost was not started by it`,
+  LAUNCHER_GONE: (): string => 'the launcher is gone; nothing more is started until milterhost is started by it anew',
+  LAUNCHER_SOCKET: (given: string, what: string): string =>
+    `the connection to the launcher cannot be used, ${given}: ${what}; the launcher sets this variable itself`,
+
   // Clients that leave
   LIVENESS_FAILED: (source: string, what: string): string =>
     `liveness by ${source} does not work now, clients that leave are not noticed: ${what}`,

@@ -10,8 +10,15 @@ import { DEFAULT_LIMITS } from '../../host/config/settings.ts'
 import { hostError } from '../../host/errors.ts'
 import { Kept } from '../../host/kept.ts'
 import { MACRO_STAGES } from '../../host/macros.ts'
+import {
+  LauncherClient,
+  type LaunchOptions,
+  type LaunchSurroundings,
+  launchProblems,
+  processControl,
+} from '../launch/index.ts'
 import { formatSocketAddress, parseSocketAddress, type SocketAddress } from '../wire/index.ts'
-import { Keeper } from './health/keeper.ts'
+import { Keeper, type Launch } from './health/keeper.ts'
 import { type HealthOptions, healthOf } from './health/options.ts'
 import { MacroChoice, type MacroOption, type MacroOptions } from './macro-choice.ts'
 import { SocketFilter } from './socket-filter.ts'
@@ -43,6 +50,14 @@ export interface SocketOptions extends EntryOptions {
   readonly concurrency?: number
   /** How it is found out whether the milter works (docs/health.md). */
   readonly health?: HealthOptions
+  /**
+   * How its process is started when it cannot be reached: a unit of systemd, an init script, a command that milterhost runs itself, or an
+   * entry of the launcher's file.
+   * @default it is not started
+   * @example { systemd: 'opendkim.service' }
+   * @example { command: ['/usr/sbin/opendkim', '-f', '-x', '/etc/opendkim.conf'], user: 'opendkim' }
+   */
+  readonly launch?: LaunchOptions
 }
 
 const VERSIONS = [2, 3, 4, 6]
@@ -57,9 +72,9 @@ export function socket(name: string, address: string, options: SocketOptions = {
     kind: 'socket',
     defaultName: name,
     options,
-    ownOptions: ['version', 'macros', 'headerIndex', 'concurrency', 'health'],
+    ownOptions: ['version', 'macros', 'headerIndex', 'concurrency', 'health', 'launch'],
     describe: String(address),
-    create({ policy, clock, log, limits = DEFAULT_LIMITS, kept = new Kept(), observe = () => {} }) {
+    create({ policy, clock, log, limits = DEFAULT_LIMITS, kept = new Kept(), observe = () => {}, launcher }) {
       const problems: string[] = []
       const where = addressOf(address, problems)
       checkOptions(options, problems)
@@ -78,11 +93,20 @@ export function socket(name: string, address: string, options: SocketOptions = {
         observe,
         ...health,
         concurrency: options.concurrency ?? null,
-        launch: null,
+        launch: launchOf(options.launch, { filter: policy.name, clock, log, launcher }),
         keeper: kept.lease(`milter ${formatSocketAddress(where, 'sendmail')}`, () => new Keeper(clock, Math.random)),
       })
     },
   })
+}
+
+function launchOf(
+  options: LaunchOptions | undefined,
+  { launcher, ...around }: Omit<LaunchSurroundings, 'launcher'> & { readonly launcher: unknown },
+): Launch | null {
+  if (options === undefined) return null
+  const client = launcher instanceof LauncherClient ? launcher : null
+  return { key: JSON.stringify(options), control: () => processControl(options, { ...around, launcher: client }) }
 }
 
 function addressOf(address: unknown, problems: string[]): SocketAddress | null {
@@ -95,10 +119,11 @@ function addressOf(address: unknown, problems: string[]): SocketAddress | null {
   return null
 }
 
-function checkOptions({ version, headerIndex, macros, concurrency }: SocketOptions, problems: string[]): void {
+function checkOptions({ version, headerIndex, macros, concurrency, launch }: SocketOptions, problems: string[]): void {
   if (concurrency !== undefined && (!Number.isSafeInteger(concurrency) || concurrency < 1)) {
     problems.push(`concurrency must be a whole number of at least 1, not ${shown(concurrency)}`)
   }
+  if (launch !== undefined) problems.push(...launchProblems(launch))
   if (version !== undefined && !VERSIONS.includes(version)) {
     problems.push(`version must be one of ${VERSIONS.join(', ')}, not ${shown(version)}`)
   }

@@ -95,6 +95,8 @@ export interface FilterEnvironment {
   readonly limits?: { readonly body: number; readonly edits: number }
   /** What outlives a reload. Default: nothing does. */
   readonly kept?: Kept
+  /** The connection to the launcher, where milterhost was started by it; only the bridge knows what it is. */
+  readonly launcher?: unknown
   /** Told what happens to the filter outside of sessions. */
   readonly observe?: Observer
 }

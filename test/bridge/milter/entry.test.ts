@@ -20,7 +20,7 @@ describe('a socket entry', () => {
       defaultName: 'opendkim',
       describe: 'inet:8891@127.0.0.1',
       options: { onFailure: 'accept', version: 4 },
-      ownOptions: ['version', 'macros', 'headerIndex', 'concurrency', 'health'],
+      ownOptions: ['version', 'macros', 'headerIndex', 'concurrency', 'health', 'launch'],
     })
   })
 
@@ -51,6 +51,8 @@ describe('a socket entry', () => {
     ['unix:/x', { health: { intervall: '1m' } }, /health.intervall is not an option; did you mean "interval"/],
     ['unix:/x', { health: { interval: '10ms' } }, /health.interval must be at least 1 s, not "10ms"/],
     ['unix:/x', { health: { timeout: 'soon' } }, /health.timeout must be a length of time such as/],
+    ['unix:/x', { launch: 'opendkim' }, /launch must be an object with one of systemd, service, command, launcher/],
+    ['unix:/x', { launch: { sytemd: 'x.service' } }, /launch must be .*; did you mean "systemd"/],
     ['', { version: 7 }, /it is empty.*; version must be/],
   ])('refuses %j with %j and says what is right', (address, options, message) => {
     expect(messageOf(address, options)).toMatch(/^socket filter ext: /)

@@ -1,0 +1,57 @@
+// A folder that only root can write, on the whole way to it, and programs in it. /tmp is none: everybody may write there.
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll } from 'vitest'
+
+export const isRoot: boolean = process.getuid?.() === 0
+
+export function folder(): string {
+  const path = mkdtempSync(join(isRoot ? '/var/lib' : tmpdir(), 'milterhost-launch-'))
+  chmodSync(path, 0o755)
+  afterAll(() => rmSync(path, { recursive: true, force: true }))
+  return path
+}
+
+export function script(path: string, ...lines: readonly string[]): string {
+  writeFileSync(path, ['#!/bin/sh', ...lines, ''].join('\n'), { mode: 0o755 })
+  return path
+}
+
+export function readIfThere(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+/** Whether there is such a process, and not only what is left of it. */
+export const isRunning = (pid: number): boolean => /^State:\s+[^ZX]/m.test(readIfThere(`/proc/${pid}/status`))
+
+/** What /proc says of a process: the rows of `status`, its limits, its environment, its open files. */
+export function inspect(pid: number): {
+  readonly status: ReadonlyMap<string, string>
+  readonly limits: ReadonlyMap<string, string>
+  readonly env: readonly string[]
+  readonly files: readonly string[]
+  readonly directory: string
+  readonly session: number
+} {
+  const rows = (file: string, pattern: RegExp): ReadonlyMap<string, string> =>
+    new Map(
+      [...readFileSync(`/proc/${pid}/${file}`, 'utf8').matchAll(pattern)].map(([, name, value]) => [name!, value!]),
+    )
+  return {
+    status: rows('status', /^(\w+):\s*(.*?)\s*$/gm),
+    limits: rows('limits', /^(Max .*?) {2,}(\S+ +\S+)/gm),
+    env: readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').filter(Boolean).sort(),
+    files: readdirSync(`/proc/${pid}/fd`).sort(),
+    directory: readlinkSync(`/proc/${pid}/cwd`),
+    session: Number(
+      readFileSync(`/proc/${pid}/stat`, 'latin1')
+        .replace(/^.*\) /, '')
+        .split(' ')[3],
+    ),
+  }
+}
