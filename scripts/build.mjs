@@ -52,6 +52,17 @@ await build({
   logLevel: 'warning',
 })
 
+// The launcher runs as root: one file, to be read as a whole, with nothing in it that is not its own.
+await build({
+  entryPoints: { launcher: 'src/bridge/launch/launcher/main.ts' },
+  outdir: 'dist',
+  bundle: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node24',
+  logLevel: 'warning',
+})
+
 const { status } = spawnSync(
   process.execPath,
   ['node_modules/typescript/bin/tsc', '--project', 'tsconfig.build.json'],
