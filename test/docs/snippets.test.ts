@@ -32,7 +32,7 @@ describe('code in the documentation', () => {
     expect(snippets.length).toBeGreaterThan(5)
   })
 
-  it('compiles', () => {
+  it('compiles', { timeout: 300_000 }, () => {
     const { compilerOptions } = JSON.parse(readFileSync(join(ROOT, 'tsconfig.json'), 'utf8')) as {
       compilerOptions: { paths: Record<string, string[]> }
     }
@@ -55,7 +55,7 @@ describe('code in the documentation', () => {
   })
 
   const configurations = snippets.filter(({ text }) => text.includes('defineConfig'))
-  it.each(configurations.map(({ name }) => name))('the configuration %s is valid', name => {
+  it.each(configurations.map(({ name }) => name))('the configuration %s is valid', { timeout: 120_000 }, name => {
     const list = spawnSync(
       process.execPath,
       [join(ROOT, 'bin/milterhost.mjs'), 'list', '--json', '--config', join(folder, name)],

@@ -43,7 +43,7 @@ export function inspect(pid: number): {
       [...readFileSync(`/proc/${pid}/${file}`, 'utf8').matchAll(pattern)].map(([, name, value]) => [name!, value!]),
     )
   return {
-    status: rows('status', /^(\w+):\s*(.*?)\s*$/gm),
+    status: rows('status', /^(\w+):[ \t]*(.*?)[ \t]*$/gm),
     limits: rows('limits', /^(Max .*?) {2,}(\S+ +\S+)/gm),
     env: readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').filter(Boolean).sort(),
     files: readdirSync(`/proc/${pid}/fd`).sort(),

@@ -154,7 +154,7 @@ function look(pid: number, { stages, identity }: Plan): 'proven' | 'waiting' | s
   } catch {
     return 'waiting' // ended, or /proc is hidden from us: then its time runs out
   }
-  const found = new Map([...text.matchAll(/^(\w+):\s*(.*?)\s*$/gm)].map(([, name, value]) => [name!, value!]))
+  const found = new Map([...text.matchAll(/^(\w+):[ \t]*(.*?)[ \t]*$/gm)].map(([, name, value]) => [name!, value!]))
   if (stages.includes(found.get('Name') ?? '') || /^[ZX]/.test(found.get('State') ?? 'X')) return 'waiting'
   const ordered: [string, string][] = stages.includes('setpriv') ? [['NoNewPrivs', '1']] : []
   if (identity !== null) {
