@@ -172,7 +172,7 @@ class RunningDaemon implements Daemon, ControlledDaemon {
     // The end began while an address was being bound: it missed this one.
     if (this.#refusing) return this.#listeners.drain(0)
     this.#options.onConfigured?.(configuration)
-    for (const { filter } of next.filters) void filter.learn?.(this.#ending.signal)
+    for (const { filter, gate } of next.filters) void filter.learn?.(this.#ending.signal, gate === null)
   }
 
   async #read(): Promise<Overridden> {

@@ -107,8 +107,11 @@ export interface Filter {
   readonly headerRules: HeaderRules
   /** What it is known to want now; `null` while nobody knows (an external milter not yet met): then it is told everything. */
   needs(): Needs | null
-  /** Finds out in the background what the filter wants, once after the start; never rejects. Without it the first session does. */
-  learn?(signal: AbortSignal): Promise<void>
+  /**
+   * The configuration is in use: finds out in the background what the filter wants; never rejects. Without it the first session does.
+   * @param isForAll `false`: a condition chooses its mail, which may be none; whatever is not needed for its first message is to be left to that. @default true
+   */
+  learn?(signal: AbortSignal, isForAll?: boolean): Promise<void>
   open(context: FilterContext): FilterSession
   /** How it is; a filter without it is as well as this process. */
   health?(): FilterHealth

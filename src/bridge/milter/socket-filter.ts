@@ -134,9 +134,13 @@ export class SocketFilter implements Filter, Milter, Prober {
     }
   }
 
-  /** Negotiates once, to know what the milter wants before the first mail. A failure is logged; the first session tries again. */
-  async learn(signal: AbortSignal): Promise<void> {
+  /**
+   * Negotiates once, to know what the milter wants before the first mail. A failure is logged; the first session tries again. A milter that a
+   * condition may never choose gets no connection for that, unless its process is to be started, which takes longer than a message can wait.
+   */
+  async learn(signal: AbortSignal, isForAll = true): Promise<void> {
     this.keeper.serve(this)
+    if (!isForAll && this.launch === null) return
     try {
       await this.ask(AbortSignal.any([signal, this.#closing.signal]))
       this.keeper.found(null)

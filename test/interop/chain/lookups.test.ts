@@ -8,9 +8,11 @@ import { createServer } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
+import type { Facts } from 'milterhost/conditions'
 import { file, http, type LookupEntry, ldap, lookup, postfixTable, redis, sql } from 'milterhost/lookups'
 import { definePlugin } from 'milterhost/plugin'
 import { beforeAll, expect, test } from 'vitest'
+import type { EntryOptions } from '../../../src/host/config/entry.ts'
 import { createPolicy } from '../../../src/lookups/sql/policy-table.ts'
 import type { RealServer } from '../../lookups/backends/server.ts'
 import {
@@ -43,7 +45,7 @@ const QUICK = {
   breaker: { failures: 3, pause: '200ms' },
 } as const
 
-const stamp = (name: string, users: LookupEntry): ReturnType<ReturnType<typeof definePlugin>> =>
+const stamp = (name: string, choice: EntryOptions): ReturnType<ReturnType<typeof definePlugin>> =>
   definePlugin({
     name,
     setup: () => ({
@@ -51,7 +53,7 @@ const stamp = (name: string, users: LookupEntry): ReturnType<ReturnType<typeof d
         event.edit.prependHeader(`X-${name}`, 'yes')
       },
     }),
-  })({}, { users })
+  })({}, choice)
 
 const USERS = [
   'CREATE TABLE users (address varchar(200) PRIMARY KEY, wants boolean)',
@@ -113,7 +115,7 @@ requirePrograms(
     entries: Record<string, LookupEntry>,
     policy?: LookupEntry,
   ): Promise<{ mta: Postfix; host: RunningHost }> => {
-    const filters = Object.entries(entries).map(([name, users]) => stamp(name, users))
+    const filters = Object.entries(entries).map(([name, users]) => stamp(name, { users }))
     const host = await startHost({ filters, ...(policy && { policy }) })
     return { host, mta: await startPostfix({ milters: [host.address] }) }
   }
@@ -141,11 +143,18 @@ requirePrograms(
           socket.write(`${reply.length}:${reply},`)
         }),
     )
-    for (const server of [web, map]) await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
+    // tcp_table(5): a line each way.
+    const lines = createTcpServer(socket =>
+      socket
+        .on('error', () => socket.destroy())
+        .on('data', data => socket.write(String(data).trim() === `get ${WANTS}` ? '200 yes\n' : '500 not found\n')),
+    )
+    for (const server of [web, map, lines]) await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
     onCleanup(() => {
       web.closeAllConnections()
       web.close()
       map.close()
+      lines.close()
     })
     const port = (server: { address(): unknown }): number => (server.address() as AddressInfo).port
     const entries: Record<string, LookupEntry> = {
@@ -157,6 +166,7 @@ requirePrograms(
       pcre: postfixTable(`pcre:${join(dir, 'rules')}`),
       inline: postfixTable(`inline:{ ${WANTS}=yes, ${NOT}=no }`),
       socketmap: postfixTable(`socketmap:inet:127.0.0.1:${port(map)}:users`),
+      tcp: postfixTable(`tcp:127.0.0.1:${port(lines)}`),
       file: file(join(dir, 'users.txt')),
       http: http(`http://127.0.0.1:${port(web)}/{key}`),
       function: lookup('function', async key => key === WANTS),
@@ -170,6 +180,25 @@ requirePrograms(
       expect(stampsOf(raw)).toEqual(to === WANTS ? Object.keys(entries).sort() : [])
     }
     await client.quit()
+  })
+
+  test('a table of networks decides by the client', async () => {
+    const dir = tempDir('networks')
+    writeFileSync(join(dir, 'here'), '# ours\n192.0.2.0/24 no\n127.0.0.0/8 yes\n')
+    writeFileSync(join(dir, 'elsewhere'), '!127.0.0.0/8 yes\n')
+    const within = (name: string): ((facts: Facts) => Promise<boolean>) => {
+      const table = postfixTable(`cidr:${join(dir, name)}`)
+      return async facts => (await facts.lookup(table, facts.client.address)).value === 'yes'
+    }
+    const host = await startHost({
+      filters: ['here', 'elsewhere'].map(name => stamp(name, { when: within(name) })),
+    })
+    const mta = await startPostfix({ milters: [host.address] })
+    const client = await smtp(mta.port)
+    await client.mail({ from: 'a@example.net', to: WANTS, data: letter('networks') })
+    await client.quit()
+    const [delivery] = await mta.waitForDeliveries(1)
+    expect(stampsOf(delivery!.raw)).toEqual(['here'])
   })
 
   test('each killed and hung under traffic: every session is answered, nothing passes unfiltered, all recovers', async () => {

@@ -15,8 +15,9 @@ import {
   setMacro,
   stress,
   tls,
+  trusted,
 } from 'milterhost/conditions'
-import { definePlugin, reject } from 'milterhost/plugin'
+import { definePlugin, reject, resultKey } from 'milterhost/plugin'
 import { beforeAll, expect, test } from 'vitest'
 import type { Condition } from '../../../src/conditions.ts'
 import { startHost } from '../harness/host.ts'
@@ -27,6 +28,7 @@ import {
   requirePrograms,
   type SmtpClient,
   smtp,
+  startMilter,
   startPostfix,
   startSendmail,
   strings,
@@ -64,6 +66,8 @@ const macros = (milter: RawMilter, stage: string): Map<string, string> => {
 
 interface Site {
   readonly milters: Readonly<Record<string, RawMilter>>
+  /** Has no condition. */
+  readonly always: RawMilter
   readonly port: number
   /** Behind the MTA without milterhost; it asks for nothing. */
   readonly direct: RawMilter
@@ -71,18 +75,20 @@ interface Site {
 
 async function milters(): Promise<{
   readonly milters: Record<string, RawMilter>
+  readonly always: RawMilter
   readonly address: string
   readonly sendmailAddress: string
 }> {
   const made: Record<string, RawMilter> = {}
+  const always = await rawMilter()
   for (const name of Object.keys(conditions)) made[name] = await rawMilter()
   const host = await startHost({
-    filters: Object.entries(conditions).map(([name, when]) => socket(name, made[name]!.address, { when })),
+    filters: [
+      ...Object.entries(conditions).map(([name, when]) => socket(name, made[name]!.address, { when })),
+      socket('always', always.address),
+    ],
   })
-  // Each milter is met once when the configuration is taken into use; that is not a message's doing.
-  for (const milter of Object.values(made))
-    await milter.waitFor('the host to have met it', log => log.some(entry => entry.direction === 'close'))
-  return { milters: made, address: host.address, sendmailAddress: host.sendmailAddress }
+  return { milters: made, always, address: host.address, sendmailAddress: host.sendmailAddress }
 }
 
 /** Which milters got a connection and saw mail while this ran. */
@@ -124,7 +130,7 @@ for (const kind of ['postfix', 'sendmail'] as const) {
     let site: Site
 
     beforeAll(async () => {
-      const { milters: made, address, sendmailAddress } = await milters()
+      const { milters: made, always, address, sendmailAddress } = await milters()
       const direct = await rawMilter()
       let mta: Mta
       if (kind === 'postfix') {
@@ -141,10 +147,16 @@ for (const kind of ['postfix', 'sendmail'] as const) {
           sasl: ['ann:secret'],
           tls: true,
         })
-      site = { milters: made, port: mta.port, direct }
+      site = { milters: made, always, port: mta.port, direct }
     })
 
     const connect = (): Promise<SmtpClient> => smtp(site.port)
+
+    test('before there is mail, no milter with a condition has had a connection', async () => {
+      // The one without a condition is met in the background: when it was, the others would have been.
+      await site.always.waitFor('the host to have met it', log => log.some(entry => entry.direction === 'close'))
+      expect(Object.values(site.milters).flatMap(({ log }) => log)).toEqual([])
+    })
 
     test('a stranger in the clear', async () => {
       expect(await met(site, async () => send(await connect()))).toEqual([...USUAL, 'clear', 'stranger'].sort())
@@ -206,6 +218,43 @@ for (const kind of ['postfix', 'sendmail'] as const) {
       const seen = await met(site, async () => send(await connect(), { headers: 'X-Test: yes\r\n' }))
       expect(seen).toContain('tested')
       expect(await met(site, async () => send(await connect(), { headers: 'X-Test: no\r\n' }))).not.toContain('tested')
+    })
+  })
+}
+
+for (const kind of ['postfix', 'sendmail'] as const) {
+  requirePrograms(kind, 'pymilter')(`a macro of milterhost’s own, behind ${kind}`, () => {
+    // What milter-greylist does for `sm_macro`: it asks libmilter for the macro at RCPT and compares, or finds it unset.
+    test('is there for a milter on libmilter that asks for it at RCPT, and unset where the condition fails', async () => {
+      const [busy, calm] = [await startMilter('pymilter'), await startMilter('pymilter')]
+      const spf = definePlugin({
+        name: 'spf',
+        setup: () => ({ mail: event => event.publish(resultKey('spf'), { result: 'pass' }) }),
+      })
+      const host = await startHost({
+        filters: [
+          spf(),
+          socket('busy', busy.address, {
+            when: all(
+              setMacro('stress', 'yes', stress({ sessions: 1 })),
+              setMacro('trusted_domain', 'yes', trusted({ domains: ['example.com'] })),
+            ),
+          }),
+          socket('calm', calm.address, {
+            when: all(
+              setMacro('stress', 'yes', stress({ sessions: 1000, load: 1e6 })),
+              setMacro('trusted_domain', 'yes', trusted({ domains: ['example.org'] })),
+            ),
+          }),
+        ],
+      })
+      const mta =
+        kind === 'postfix'
+          ? await startPostfix({ milters: [host.address] })
+          : await startSendmail({ milters: [host.sendmailAddress] })
+      await send(await smtp(mta.port))
+      expect((await busy.waitForEvent(/macros .*/))[0]).toBe('macros stress=yes trusted_domain=yes')
+      expect((await calm.waitForEvent(/macros .*/))[0]).toBe('macros stress=None trusted_domain=None')
     })
   })
 }

@@ -77,6 +77,7 @@ class Rig(Milter.Base):
 
     def envrcpt(self, recipient, *parameters):
         self.say('rcpt', recipient, parameters)
+        self.say('macros', *['%s=%s' % (m, self.getsymval('{%s}' % m)) for m in ('stress', 'trusted_domain')])
         return self.verdict(recipient)
 
     @maybe_silent
