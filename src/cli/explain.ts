@@ -2,24 +2,19 @@
  * `milterhost explain`: which filters would take part in a message, for which recipients, and why. No filter is made or contacted; look-ups that
  * conditions name are asked.
  */
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, InvalidArgumentError } from 'commander'
 import { encodeText } from '../host/bytes.ts'
-import type { Client } from '../host/events.ts'
 import { ConfigurationSource } from './configuration.ts'
 import { EXIT, EXIT_HELP, type ExitCode, print, printJson } from './console.ts'
+import { type EnvelopeOptions, envelopeOf, withEnvelope } from './envelope-options.ts'
 import { surroundings } from './environment.ts'
 import { explain, explanationJson, explanationText } from './explanation.ts'
-import { addressIn, type MessageFile, parseMessage } from './message-file.ts'
+import { type MessageFile, parseMessage } from './message-file.ts'
 import type { Assumed } from './stand-ins.ts'
-import { clientOf, collect, LOCAL, readMessage } from './try.ts'
+import { readMessage } from './try.ts'
 
-interface ExplainOptions {
+interface ExplainOptions extends EnvelopeOptions {
   readonly config?: string
-  readonly client: Client
-  readonly helo?: string
-  readonly from?: string
-  readonly to?: readonly string[]
-  readonly auth?: string
   readonly tls?: string
   readonly header?: readonly (readonly [string, string])[]
   readonly macro?: readonly (readonly [string, string])[]
@@ -29,19 +24,12 @@ interface ExplainOptions {
 }
 
 export const explainCommand = (done: (code: ExitCode) => void): Command =>
-  new Command('explain')
-    .description('say which filters take part in a message, for which recipients, and why; no filter is contacted')
-    .argument('[message]', 'message file, or - for standard input')
-    .option('-c, --config <file>', 'configuration file, or the folder it lies in')
-    .addOption(
-      new Option('--client <address[,name]>', 'the SMTP client')
-        .argParser(clientOf)
-        .default(LOCAL, '127.0.0.1,localhost'),
-    )
-    .option('--helo <name>', "what the client says in EHLO (default: the client's name)")
-    .option('--from <address>', 'envelope sender, <> for none (default: the first address in From)')
-    .option('--to <address>', 'envelope recipient, repeatable (default: the first address in To)', collect)
-    .option('--auth <user>', 'the client has authenticated as this user')
+  withEnvelope(
+    new Command('explain')
+      .description('say which filters take part in a message, for which recipients, and why; no filter is contacted')
+      .argument('[message]', 'message file, or - for standard input')
+      .option('-c, --config <file>', 'configuration file, or the folder it lies in'),
+  )
     .option('--tls <version>', 'the client uses TLS, e.g. TLSv1.3')
     .option('--header <field>', 'a header field, "Name: value", repeatable', pairs(':'))
     .option('--macro <name=value>', 'a macro of the MTA, repeatable', pairs('='))
@@ -66,13 +54,8 @@ ${EXIT_HELP}`,
 async function explainMessage(file: string | undefined, options: ExplainOptions): Promise<ExitCode> {
   const { file: place, configuration } = await new ConfigurationSource(options.config).load()
   const message = messageOf(file, options)
-  const name = options.client.hostname
   const envelope = {
-    client: options.client,
-    helo: options.helo ?? (name.startsWith('[') ? 'localhost' : name),
-    from: options.from ?? addressIn(message, 'from') ?? 'sender@example.org',
-    to: options.to ?? [addressIn(message, 'to') ?? 'recipient@example.org'],
-    auth: options.auth ?? null,
+    ...envelopeOf(options, message),
     tls: options.tls ?? null,
     macros: new Map((options.macro ?? []).map(([macro, value]) => [macro, encodeText(value)])),
   }

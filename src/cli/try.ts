@@ -3,31 +3,24 @@
  * each filter said and what became of the message. No MTA takes part and nothing is delivered.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { isIPv4, isIPv6 } from 'node:net'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import { socket } from '../bridge/milter/index.ts'
-import { encodeText } from '../host/bytes.ts'
 import { type Configuration, validateConfig } from '../host/config/validate.ts'
 import { hostError } from '../host/errors.ts'
-import type { Client } from '../host/events.ts'
 import type { Dns } from '../host/plugin/services.ts'
 import { zoneDns } from '../testing/dns.ts'
 import { ConfigurationSource } from './configuration.ts'
 import { complain, EXIT, EXIT_HELP, type ExitCode, print, printBytes, printJson } from './console.ts'
 import { type Played, play } from './conversation.ts'
+import { type EnvelopeOptions, envelopeOf, withEnvelope } from './envelope-options.ts'
 import { surroundings } from './environment.ts'
-import { addressIn, type MessageFile, messageBytes, parseMessage } from './message-file.ts'
+import { type MessageFile, messageBytes, parseMessage } from './message-file.ts'
 import { messageDiff, transcriptJson, transcriptText } from './transcript.ts'
 
-interface TryOptions {
+interface TryOptions extends EnvelopeOptions {
   readonly config?: string
   readonly socket?: string
   readonly protocol?: 2 | 3 | 4 | 6
-  readonly client: Client
-  readonly helo?: string
-  readonly from?: string
-  readonly to?: readonly string[]
-  readonly auth?: string
   readonly dns?: string
   readonly diff?: true
   readonly raw?: true
@@ -36,25 +29,18 @@ interface TryOptions {
 }
 
 export const tryCommand = (done: (code: ExitCode) => void): Command =>
-  new Command('try')
-    .description('play a message through the filters, without an MTA, and show what they do')
-    .argument('<message>', 'message file, or - for standard input')
-    .option('-c, --config <file>', 'configuration file, or the folder it lies in')
-    .addOption(new Option('-s, --socket <address>', 'talk to the one milter at this address').conflicts('config'))
-    .addOption(
-      new Option('--protocol <version>', 'milter protocol version to offer with --socket')
-        .choices(['2', '3', '4', '6'])
-        .argParser(version => Number(version)),
-    )
-    .addOption(
-      new Option('--client <address[,name]>', 'the SMTP client')
-        .argParser(clientOf)
-        .default(LOCAL, '127.0.0.1,localhost'),
-    )
-    .option('--helo <name>', "what the client says in EHLO (default: the client's name)")
-    .option('--from <address>', 'envelope sender, <> for none (default: the first address in From)')
-    .option('--to <address>', 'envelope recipient, repeatable (default: the first address in To)', collect)
-    .option('--auth <user>', 'the client has authenticated as this user')
+  withEnvelope(
+    new Command('try')
+      .description('play a message through the filters, without an MTA, and show what they do')
+      .argument('<message>', 'message file, or - for standard input')
+      .option('-c, --config <file>', 'configuration file, or the folder it lies in')
+      .addOption(new Option('-s, --socket <address>', 'talk to the one milter at this address').conflicts('config'))
+      .addOption(
+        new Option('--protocol <version>', 'milter protocol version to offer with --socket')
+          .choices(['2', '3', '4', '6'])
+          .argParser(version => Number(version)),
+      ),
+  )
     .option('--dns <zone>', 'answer look-ups from this zone file instead of the network')
     .option('--diff', 'show what changed as a unified diff (the default)')
     .addOption(
@@ -78,19 +64,10 @@ ${EXIT_HELP}`,
     )
     .action(async (file: string, options: TryOptions) => done(await tryMessage(file, options)))
 
-export const LOCAL: Client = { family: 'inet', address: '127.0.0.1', port: 40_000, hostname: 'localhost' }
-
 async function tryMessage(file: string, options: TryOptions): Promise<ExitCode> {
   const message = parseMessage(readMessage(file))
   const configuration = await chainOf(options)
-  const name = options.client.hostname
-  const envelope = {
-    client: options.client,
-    helo: options.helo ?? (name.startsWith('[') ? 'localhost' : name),
-    from: options.from ?? addressIn(message, 'from') ?? 'sender@example.org',
-    to: options.to ?? [addressIn(message, 'to') ?? 'recipient@example.org'],
-    auth: options.auth ?? null,
-  }
+  const envelope = envelopeOf(options, message)
   const around = surroundings(configuration.settings)
   const services = options.dns === undefined ? around.services : { ...around.services, dns: zoneOf(options.dns) }
   const played = await play(configuration, envelope, message, { ...around, services })
@@ -145,15 +122,3 @@ async function chainOf({ config, socket: address, protocol }: TryOptions): Promi
   const entry = socket('milter', address, protocol === undefined ? {} : { version: protocol })
   return validateConfig({ filters: [entry] }, '--socket')
 }
-
-/** `192.0.2.1`, `192.0.2.1,mx.example.org`, `2001:db8::1`. */
-export function clientOf(text: string): Client {
-  const [address = '', ...rest] = text.split(',')
-  const bare = address.replace(/^IPv6:/i, '')
-  const family = isIPv4(bare) ? 'inet' : isIPv6(bare) ? 'inet6' : null
-  if (family === null) throw new InvalidArgumentError('it is an IP address and, after a comma, a name.')
-  const hostname = rest.join(',') || `[${bare}]`
-  return { family, address: bare, port: 40_000, hostname: encodeText(hostname) }
-}
-
-export const collect = (value: string, before: readonly string[] = []): string[] => [...before, value]
