@@ -184,6 +184,16 @@ const cases: Record<string, readonly (readonly [Situation, Record<string, readon
       },
     ],
   ],
+  'Clients and senders from tables of Postfix': [
+    [{}, { tarpit: R }],
+    [{ client: '198.51.100.77' }, { tarpit: none }],
+    [{ client: '2001:db8:5::1' }, { tarpit: none }],
+    [{ from: 'news-7@example.com' }, { tarpit: none }],
+  ],
+  'Remember something of a message': [
+    [{ results: { origin: { suspicious: true } } }, { notes: R, thorough: R }],
+    [{ results: { origin: { suspicious: false } } }, { notes: R, thorough: none }],
+  ],
   'Try a filter out': [
     [{ client: '10.0.0.1' }, { newcomer: none }],
     // 198.51.100.10 is in the tenth and 203.0.113.99 is not; always.

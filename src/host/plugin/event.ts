@@ -4,9 +4,10 @@
  * A view lives as long as its hook runs. Afterwards what it could still do is refused and reported, so that a late answer finds
  * nobody: not this message, and never the next one on the same connection.
  */
+import { isDeepStrictEqual } from 'node:util'
 import type { Contributor } from '../authentication/authentication.ts'
 import type { AuthResult } from '../authentication/result.ts'
-import { decodeText } from '../bytes.ts'
+import { type ByteString, byteString, decodeText } from '../bytes.ts'
 import { hostError } from '../errors.ts'
 import type { HoldOutcome, Outcome } from '../filter.ts'
 import type { Macros } from '../macros.ts'
@@ -40,7 +41,11 @@ export interface Envelope {
   readonly id: string
   readonly sender: Address
   readonly state: unknown
+  /** Options that came with recipients, by path; `null` while there are none, as in nearly every message. */
+  options: Map<ByteString, GivenOptions> | null
 }
+
+type GivenOptions = Readonly<Record<string, unknown>>
 
 export class EventView {
   readonly #around: Surroundings
@@ -192,7 +197,7 @@ export class MailView extends MessageView {
 
 export class RcptView extends MessageView {
   readonly recipient: Address
-  readonly options: Readonly<Record<string, unknown>> | null
+  readonly options: GivenOptions | null
   readonly #args: readonly string[]
 
   constructor(
@@ -201,7 +206,7 @@ export class RcptView extends MessageView {
     signal: AbortSignal,
     envelope: Envelope,
     recipient: { readonly raw: string; readonly args: readonly string[] },
-    options: Readonly<Record<string, unknown>> | null,
+    options: GivenOptions | null,
   ) {
     super(around, 'rcpt', macros, signal, envelope)
     this.options = options
@@ -214,7 +219,29 @@ export class RcptView extends MessageView {
   }
 }
 
-export class RecipientsView extends MessageView {
+/** An event on all recipients of a message. */
+abstract class EnvelopeView extends MessageView {
+  readonly #envelope: Envelope
+
+  constructor(around: Surroundings, hook: HookName, macros: Macros, signal: AbortSignal, envelope: Envelope) {
+    super(around, hook, macros, signal, envelope)
+    this.#envelope = envelope
+  }
+
+  abstract get recipients(): readonly Address[]
+
+  get options(): GivenOptions | null {
+    if (this.#envelope.options === null) return null
+    const [first = null, ...others] = this.recipients.map(recipient => this.optionsOf(recipient))
+    return others.every(other => isDeepStrictEqual(other, first)) ? first : null
+  }
+
+  optionsOf(recipient: Address): GivenOptions | null {
+    return this.#envelope.options?.get(byteString(recipient.raw)) ?? null
+  }
+}
+
+export class RecipientsView extends EnvelopeView {
   readonly #paths: readonly { readonly raw: string }[]
 
   constructor(
@@ -234,7 +261,7 @@ export class RecipientsView extends MessageView {
 }
 
 /** An event on the whole stored message. */
-export class ContentView extends MessageView {
+export class ContentView extends EnvelopeView {
   readonly #shown: ShownMessage
 
   constructor(

@@ -126,6 +126,16 @@ export interface RcptEvent<C = undefined, M = undefined> extends AskedEvent<C>, 
 export interface DataEvent<C = undefined, M = undefined> extends AskedEvent<C>, AnyMessageEvent<C, M> {
   /** Those accepted, in order. */
   readonly recipients: readonly Address[]
+  /**
+   * `RcptEvent.options` of the recipients, where all of them have equal ones; `null` where they differ (see `optionsOf`) or have none. A
+   * recipient that a filter before this one added has none.
+   */
+  readonly options: Readonly<Record<string, unknown>> | null
+  /**
+   * `RcptEvent.options` of one of the recipients, or `null`.
+   * @example const limits = event.recipients.map(to => event.optionsOf(to)?.limit)
+   */
+  optionsOf(recipient: Address): Readonly<Record<string, unknown>> | null
 }
 
 export interface HeadersEvent<C = undefined, M = undefined> extends DataEvent<C, M> {

@@ -154,6 +154,7 @@ export class PluginSession implements FilterSession {
       id: messageId,
       sender: new EnvelopeAddress(sender.raw),
       state: this.#make('message', 'mail'),
+      options: null,
     }
     this.#current = { envelope, macros }
     if (!this.#has('mail')) return CONTINUE
@@ -161,7 +162,12 @@ export class PluginSession implements FilterSession {
   }
 
   rcpt({ recipient, refused, macros, options = null }: RcptEvent, signal: AbortSignal): MaybePromise<Verdict> {
-    if (refused !== null || !this.#has('rcpt')) return CONTINUE
+    if (refused !== null) return CONTINUE
+    if (options !== null && this.#current !== null) {
+      this.#current.envelope.options ??= new Map()
+      this.#current.envelope.options.set(recipient.raw, options)
+    }
+    if (!this.#has('rcpt')) return CONTINUE
     const envelope = this.#envelope('rcpt')
     return this.#ask('rcpt', signal, () => new RcptView(this.#around, macros, signal, envelope, recipient, options))
   }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { sender } from '../../../src/conditions.ts'
 import type { Config } from '../../../src/index.ts'
 import { lookup } from '../../../src/lookups.ts'
-import { definePlugin } from '../../../src/plugin.ts'
+import { type DataEvent, definePlugin } from '../../../src/plugin.ts'
 import { testConfig, testPlugin } from '../../../src/testing.ts'
 import { type Witness, witness } from './witness.ts'
 
@@ -103,6 +103,39 @@ describe('users', () => {
       ['bob', null],
     ])
   })
+
+  it.each([
+    [
+      'all recipients have them',
+      { to: [ANN, 'Ann@example.org'], agreed: { wait: 60 }, each: [{ wait: 60 }, { wait: 60 }] },
+    ],
+    ['they differ', { to: [ANN, BOB], agreed: null, each: [{ wait: 60 }, null] }],
+    ['nobody has any', { to: [BOB], agreed: null, each: [null] }],
+  ])(
+    'are there at data and in the whole message, without a hook for rcpt, when %s',
+    async (_, { to, agreed, each }) => {
+      const seen: unknown[] = []
+      const note = (event: DataEvent, hook: string): void =>
+        void seen.push([hook, event.options, event.recipients.map(one => event.optionsOf(one))])
+      const plugin = definePlugin({
+        name: 'f',
+        setup: () => ({
+          data: event => note(event, 'data'),
+          headers: event => note(event, 'headers'),
+          body: event => note(event, 'body'),
+          end: event => note(event, 'end'),
+        }),
+      })
+      await using host = await testPlugin(
+        plugin(undefined, { users: one => (one.local.toLowerCase() === 'ann' ? { wait: 60 } : true) }),
+      )
+      await host.deliver({ to })
+      expect(seen).toEqual(['data', 'headers', 'body', 'end'].map(hook => [hook, agreed, each]))
+      seen.length = 0
+      await host.deliver({ to: [BOB] })
+      expect(seen[0]).toEqual(['data', null, [null]])
+    },
+  )
 
   it('and a condition must both agree', async () => {
     const filter = witness('f', { users: ['example.org'], when: sender('s@example.net') })
