@@ -78,7 +78,7 @@ export function socket(name: string, address: string, options: SocketOptions = {
       const problems: string[] = []
       const where = addressOf(address, problems)
       checkOptions(options, problems)
-      const health = healthOf(options.health, problems)
+      const health = healthOf(options.health, policy.timeouts.connect, problems)
       if (where === null || problems.length > 0) throw hostError('SOCKET_OPTION', policy.name, problems.join('; '))
       return new SocketFilter({
         name: policy.name,

@@ -150,8 +150,7 @@ export class SocketFilter implements Filter, Milter, Prober {
   }
 
   async ask(signal: AbortSignal): Promise<void> {
-    const { patience, connectTimeout } = this.#options
-    const { channel } = await this.#connect(signal, Math.min(patience, connectTimeout))
+    const { channel } = await this.#connect(signal, this.#options.patience)
     channel.leave(QUIT)
   }
 

@@ -305,7 +305,11 @@ export class SocketSession implements FilterSession, Resting {
 
   #join(stage: Interest | 'message', signal: AbortSignal): void | Promise<void> {
     const channel = this.#channel
-    if (channel?.usable) return
+    if (channel?.usable) {
+      const shut = this.#milter.keeper.shut(this.#milter.name)
+      if (shut !== null) throw shut
+      return
+    }
     if (channel !== null && this.#message?.anything) {
       channel.quiet()
       throw hostError('MILTER_CLOSED', this.#milter.name, stage)

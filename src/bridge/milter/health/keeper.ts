@@ -79,6 +79,8 @@ export class Keeper implements Keepable {
   #nextLook: (() => void) | null = null
   #nextWatch: (() => void) | null = null
   #mutes = 0
+  /** What had come when a probe last failed. */
+  #heardAtProbe = 0
   /** Questions that are not answered. */
   #waiting = 0
   #watching = false
@@ -130,8 +132,16 @@ export class Keeper implements Keepable {
   /** Why no connection is to be opened now; `null` when one may be. */
   refusal(filter: string): HostError | null {
     const standing = this.#standing
-    if (standing.clean || standing.admits(this.#clock.monotonic())) return null
-    return this.#refusalOf(filter)
+    if (standing.clean) return null
+    this.#listen()
+    return standing.admits(this.#clock.monotonic()) ? null : this.#refusalOf(filter)
+  }
+
+  /** Why nothing more is to be asked on a connection that is open; `null` when it may be. */
+  shut(filter: string): HostError | null {
+    if (this.#standing.clean) return null
+    this.#listen()
+    return this.#standing.shut ? this.#refusalOf(filter) : null
   }
 
   /** A question was put to the milter that is not answered at once. */
@@ -208,6 +218,13 @@ export class Keeper implements Keepable {
     if (failure !== null) throw failure
   }
 
+  /** One that says anything since it was found silent works on something, if not on probes. */
+  #listen(): void {
+    if (!this.#standing.shut || this.heard === this.#heardAtProbe) return
+    this.#standing.spoke()
+    this.look()
+  }
+
   get #prober(): Prober | undefined {
     return newest(this.#serving) ?? newest(this.#probers)
   }
@@ -249,6 +266,7 @@ export class Keeper implements Keepable {
   /** What is to be done about it; otherwise the next probe is set. */
   #unanswered(trouble: Trouble): Remedy | null {
     this.#mutes = trouble.kind === 'silent' ? this.#mutes + 1 : 0
+    this.#heardAtProbe = this.heard
     this.#reviver?.unwell()
     this.#tell(() => this.#standing.probeFailed(trouble, this.#clock.now()))
     if (this.#standing.open) this.#giveUp()

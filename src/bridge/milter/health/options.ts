@@ -9,7 +9,7 @@ import { shown, suggestion } from '../../../host/config/problem.ts'
 
 /** How one looks after a milter. */
 export interface HealthOptions {
-  /** How long a milter may take to answer a probe before it counts as wedged; at most `timeouts.connect`. @default '4s' */
+  /** How long a milter may take to answer a probe before it counts as wedged. @default '4s', or `timeouts.connect` if that is less */
   readonly timeout?: Duration
   /** How often a milter is probed that nobody speaks to; otherwise a probe needs a cause. @default never */
   readonly interval?: Duration
@@ -20,21 +20,23 @@ const PATIENCE = 4_000
 /** More often would be a load, and find nothing that a session does not find. */
 const LEAST_INTERVAL = 1_000
 
-/** In milliseconds. What is wrong goes into `problems`. */
+/** In milliseconds; `connect` are those of `timeouts.connect`. What is wrong goes into `problems`. */
 export function healthOf(
   given: HealthOptions | undefined,
+  connect: number,
   problems: string[],
 ): { readonly patience: number; readonly interval: number | null } {
-  if (given === undefined) return { patience: PATIENCE, interval: null }
+  const usual = { patience: Math.min(PATIENCE, connect), interval: null }
+  if (given === undefined) return usual
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     problems.push(`health must be an object such as { interval: '1m' }, not ${shown(given)}`)
-    return { patience: PATIENCE, interval: null }
+    return usual
   }
   for (const key of Object.keys(given)) {
     if (!KEYS.includes(key)) problems.push(`health.${key} is not an option${suggestion(key, KEYS)}`)
   }
   return {
-    patience: read(given, 'timeout', 1, problems) ?? PATIENCE,
+    patience: read(given, 'timeout', 1, problems) ?? usual.patience,
     interval: read(given, 'interval', LEAST_INTERVAL, problems),
   }
 }

@@ -59,13 +59,18 @@ export class Standing {
 
   /** Mail does not go to it; the loop of probes, or a trial, ends that. */
   get open(): boolean {
-    return this.#mute || this.#unmet >= MOST_FAILURES || this.#failing
+    return this.shut || this.#failing
+  }
+
+  /** Not even what is connected is asked anything more. */
+  get shut(): boolean {
+    return this.#mute || this.#unmet >= MOST_FAILURES
   }
 
   /** Whether a new connection may be tried. `now`: monotonic milliseconds. */
   admits(now: number): boolean {
     if (!this.open) return true
-    if (this.#mute || this.#unmet >= MOST_FAILURES || now < this.#nextTrial) return false
+    if (this.shut || now < this.#nextTrial) return false
     this.#nextTrial = now + this.#trials.next()
     return true
   }
@@ -73,6 +78,12 @@ export class Standing {
   /** It could not be met, by a session. Only a probe changes the state. */
   unmet(): void {
     this.#unmet += 1
+  }
+
+  /** It has said something: whatever was found before, it may be asked. Only a probe or an answer to mail changes the state. */
+  spoke(): void {
+    this.#unmet = 0
+    this.#mute = false
   }
 
   /** It failed at its work. True when the state has changed. */

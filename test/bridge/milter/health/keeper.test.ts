@@ -232,6 +232,21 @@ describe('mail', () => {
     expect(keeper.refusal('ext')).toBeNull()
   })
 
+  test('on connections that are open asks nothing more of a wedged milter until it says something', async () => {
+    await learn()
+    expect(keeper.shut('ext')).toBeNull()
+    milter.condition = 'silent'
+    keeper.look()
+    await clock.advance(5)
+    expect((keeper.shut('ext') as HostError).code).toBe('MILTER_DOWN')
+    keeper.heard += 1
+    expect(keeper.shut('ext')).toBeNull()
+    expect(keeper.refusal('ext')).toBeNull()
+    expect(keeper.health.state).toBe('wedged')
+    await clock.advance(5)
+    expect((keeper.shut('ext') as HostError).code).toBe('MILTER_DOWN')
+  })
+
   test('that waits for a connection waits no longer when the milter is found wedged', async () => {
     await learn()
     const told: string[] = []
