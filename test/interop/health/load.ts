@@ -68,7 +68,10 @@ export interface Load {
 let count = 0
 
 /** So many messages a second over so many sessions. The milter takes 0.2 s for each, so that some are always in its hands. */
-export async function startLoad(port: number, { rate = 20, sessions = 10 } = {}): Promise<Load> {
+export async function startLoad(
+  port: number,
+  { rate = 20, sessions = 10 }: { rate?: number; sessions?: number } = {},
+): Promise<Load> {
   const told: Told[] = []
   const began = performance.now()
   const now = (): number => (performance.now() - began) / 1000
