@@ -7,6 +7,7 @@ import { Command, CommanderError } from 'commander'
 import { installation } from '../host/config/installation.ts'
 import { checkCommand } from './check.ts'
 import { complain, EXIT, EXIT_HELP, type ExitCode } from './console.ts'
+import { doctorCommand } from './doctor.ts'
 import { drainCommand } from './drain.ts'
 import { explainCommand } from './explain.ts'
 import { listCommand } from './list.ts'
@@ -38,6 +39,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     .addCommand(runCommand(done))
     .addCommand(checkCommand(done))
     .addCommand(listCommand(done))
+    .addCommand(doctorCommand(done))
     .addCommand(tryCommand(done))
     .addCommand(policyCommand(done))
     .addCommand(explainCommand(done))
@@ -75,7 +77,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
       return EXIT.failed
     }
     complain(`milterhost: ${message}`)
-    return /^CONFIG_|^FILTER_NOT_CREATED$|^MESSAGE_UNREADABLE$|^ZONE_UNREADABLE$|^COMMAND_UNKNOWN$|^POLICY_COMMAND$|^AGENT_OPTIONS$|^CONTROL_FILTER$/.test(
+    return /^CONFIG_|^FILTER_NOT_CREATED$|^MESSAGE_UNREADABLE$|^ZONE_UNREADABLE$|^COMMAND_UNKNOWN$|^POLICY_COMMAND$|^AGENT_OPTIONS$|^CONTROL_FILTER$|^DOCTOR_|^IMPORT_|^OUTPUT_/.test(
       code,
     )
       ? EXIT.usage

@@ -99,6 +99,9 @@ const table = {
 
   // The daemon
   MESSAGE_UNREADABLE: (file: string, what: string): string => `the message ${file} cannot be read: ${what}`,
+  DOCTOR_POSTFIX: (directory: string, what: string): string =>
+    `the Postfix configuration in ${directory} cannot be read: ${what}`,
+  DOCTOR_SENDMAIL: (file: string, what: string): string => `the Sendmail configuration ${file} cannot be read: ${what}`,
   ZONE_UNREADABLE: (file: string, what: string): string => `the zone file ${file} cannot be read: ${what}`,
   UNCAUGHT: (what: string): string => `an error escaped from a plugin or a library; serving goes on: ${what}`,
 

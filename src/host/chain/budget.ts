@@ -80,6 +80,9 @@ export class Deadline {
   }
 }
 
+/** What holds where the configuration says nothing, in milliseconds. */
+export const defaultBudget = (mta: MtaKind): { readonly command: number; readonly end: number } => DEFAULTS[mta]
+
 /** Starts the clock for one answer. */
 export function deadlineFor(clock: Clock, settings: BudgetSettings, mta: MtaKind, stage: Stage): Deadline {
   const what = stage === 'message' ? 'end' : 'command'
