@@ -27,7 +27,9 @@ function attachment(
   role: Attachment['role'],
 ): Attachment {
   const own = service.overrides.get(parameter)
-  const where = own === undefined ? postfix.where(parameter) : service.where
+  // What is `$smtpd_milters` is put right where that is set.
+  const set = postfix.raw(parameter) === '$smtpd_milters' ? 'smtpd_milters' : parameter
+  const where = own === undefined ? postfix.where(set) : service.where
   const list = own ?? postfix.value(parameter)
   return {
     mta: 'postfix',

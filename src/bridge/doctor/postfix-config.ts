@@ -31,9 +31,8 @@ export interface PostfixConfig {
   readonly services: readonly PostfixService[]
   /** The value, expanded; the default when it is not set. */
   value(name: string): string
-  /** Milliseconds of a time parameter. */
-  time(name: string): number
-  isSet(name: string): boolean
+  /** As set in main.cf, not expanded; `null` when it is not set. */
+  raw(name: string): string | null
   /** Where it is set, or that it is not. */
   where(name: string): string
 }
@@ -45,7 +44,7 @@ export async function readPostfixConfig(directory: string, command = 'postconf')
   const ask = (...args: string[]): Promise<string[]> => postconf(command, directory, args)
   const [all, own, services, overrides] = await Promise.all([ask('-x'), ask('-n'), ask('-M'), ask('-P', '-x')])
   const values = new Map(all.map(line => pair(line)))
-  const set = new Set(own.map(line => pair(line)[0]))
+  const set = new Map(own.map(line => pair(line)))
   const mainCf = linesOf(join(directory, 'main.cf'))
   const masterCf = linesOf(join(directory, 'master.cf'))
   const value = (name: string): string => values.get(name) ?? ''
@@ -59,8 +58,7 @@ export async function readPostfixConfig(directory: string, command = 'postconf')
       .filter(line => line !== '')
       .map(line => service(line, overrides, masterCf, directory, chrootByDefault)),
     value,
-    time: name => milliseconds(value(name)),
-    isSet: name => set.has(name),
+    raw: name => set.get(name) ?? null,
     where(name) {
       // Of several, Postfix takes the last.
       const line = mainCf.findLastIndex(text => text.startsWith(name) && /^\s*=/.test(text.slice(name.length)))

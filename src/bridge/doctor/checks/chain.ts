@@ -176,7 +176,7 @@ export const chainChecks: readonly Check[] = [
           if (named.length < 2) return []
           return [
             {
-              what: `${attachment.service} asks milterhost ${named.length} times (${named.map(({ written }) => written).join(', ')}): every filter runs as often`,
+              what: `milterhost is asked ${named.length} times (${named.map(({ written }) => written).join(', ')}): every filter runs as often`,
               where: attachment.where,
               write:
                 attachment.mta === 'postfix' ? attachLine(site, 'postfix') : `O InputMailFilters=${named[0]?.name}`,

@@ -45,9 +45,27 @@ const shorter = (
     .filter(([, text]) => milliseconds(text) < least)
     .map(([where, text]) => ({ where, text }))
 
-/** What milterhost reads in the macros of a connection and of a sender, whatever the filters need. */
-const CONNECT = ['j', 'v', '{daemon_addr}', '{daemon_port}', '{client_addr}', '{client_port}']
 const MAIL = ['i', '{auth_type}', '{auth_authen}']
+
+/** Versions before 6 cannot be asked for macros: only the lists in main.cf count. */
+const unasked = (postfix: PostfixConfig, site: Site): boolean =>
+  [...valuesFor(site, postfix, 'milter_protocol', 'protocol').values()].some(text => Number.parseInt(text, 10) < 6)
+
+function untold(postfix: PostfixConfig, parameter: string, needed: readonly string[]): Found[] {
+  const told = postfix
+    .value(parameter)
+    .split(/[\s,]+/)
+    .filter(name => name !== '')
+  const missing = needed.filter(name => !told.includes(name))
+  if (missing.length === 0) return []
+  return [
+    {
+      what: `milterhost cannot ask this Postfix for macros, and ${missing.join(' ')} are not in ${parameter}`,
+      where: postfix.where(parameter),
+      write: `${parameter} = ${[...told, ...missing].join(' ')}`,
+    },
+  ]
+}
 
 export const postfixChecks: readonly Check[] = [
   check('POSTFIX_VERSION', 'wrong', 'Postfix is 2.6 or newer', postfix =>
@@ -140,28 +158,17 @@ export const postfixChecks: readonly Check[] = [
         write: 'milter_protocol = 6',
       })),
   ),
-  check('POSTFIX_MACROS', 'wrong', 'Postfix tells the macros that are needed', (postfix, site) => {
-    const asked = [...valuesFor(site, postfix, 'milter_protocol', 'protocol').values()].every(
-      text => Number.parseInt(text, 10) >= 6,
-    )
+  check('POSTFIX_MACROS', 'wrong', 'Postfix tells who it is and who logged in', (postfix, site) =>
+    unasked(postfix, site)
+      ? [...untold(postfix, 'milter_connect_macros', ['j', 'v']), ...untold(postfix, 'milter_mail_macros', MAIL)]
+      : [],
+  ),
+  check('POSTFIX_PLACE', 'better', 'Postfix tells where it took a connection, or is told to', (postfix, site) =>
     // Before 3.5 the list for connect was evaluated before the negotiation that asks for it.
-    const lists: [string, readonly string[]][] = [
-      ...(asked && !older(postfix, 3, 5) ? [] : [['milter_connect_macros', CONNECT] as [string, readonly string[]]]),
-      ...(asked ? [] : [['milter_mail_macros', MAIL] as [string, readonly string[]]]),
-    ]
-    return lists.flatMap(([parameter, needed]) => {
-      const told = postfix.value(parameter).split(/[\s,]+/)
-      const missing = needed.filter(name => !told.includes(name) && !told.includes(name.replace(/^\{(.+)\}$/, '$1')))
-      if (missing.length === 0) return []
-      return [
-        {
-          what: `milterhost cannot ask this Postfix for macros, and ${missing.join(' ')} are not in ${parameter}`,
-          where: postfix.where(parameter),
-          write: `${parameter} = ${[...told.filter(name => name !== ''), ...missing].join(' ')}`,
-        },
-      ]
-    })
-  }),
+    !older(postfix, 3, 2) && (unasked(postfix, site) || older(postfix, 3, 5))
+      ? untold(postfix, 'milter_connect_macros', ['{daemon_addr}', '{daemon_port}'])
+      : [],
+  ),
   check('POSTFIX_NON_SMTPD', 'better', 'Mail that did not come by SMTP is shown to milterhost', (postfix, site) => {
     const local = site.attachments.find(({ role, mta }) => mta === 'postfix' && role === 'local')
     const asked = ours(site).some(({ attachment }) => attachment.role !== 'local' && attachment.mta === 'postfix')

@@ -58,7 +58,7 @@ export const sendmailChecks: readonly Check[] = [
   check('SENDMAIL_MACROS', 'wrong', 'Sendmail tells the macros that are needed', sendmail => {
     if (!older(sendmail, 14)) return []
     const lists: [string, string, readonly string[]][] = [
-      ['Milter.macros.connect', 'confMILTER_MACROS_CONNECT', ['j', '{daemon_port}', '{client_addr}', '{client_port}']],
+      ['Milter.macros.connect', 'confMILTER_MACROS_CONNECT', ['j', '{daemon_port}']],
       ['Milter.macros.envfrom', 'confMILTER_MACROS_ENVFROM', ['i', '{auth_type}', '{auth_authen}']],
     ]
     return lists.flatMap(([option, define, needed]) => {

@@ -73,7 +73,7 @@ export const socketChecks: readonly Check[] = [
     applies: site => site.postfix !== null,
     find: site =>
       distinct(
-        site.attachments.flatMap(({ milters, service }) =>
+        site.attachments.flatMap(({ milters }) =>
           milters.flatMap((milter): Found[] => {
             if (!milter.chrooted || milter.address?.kind !== 'unix') return []
             if (site.machine.path(milter.address.path) !== null) return []
@@ -83,7 +83,7 @@ export const socketChecks: readonly Check[] = [
             const reachable = listener?.address.kind === 'unix' && listener.address.path.startsWith(queue)
             return [
               {
-                what: `${service} runs in a chroot, where ${milter.written} is ${milter.address.path}, which is not there`,
+                what: `Postfix runs in a chroot, where ${milter.written} is ${milter.address.path}, which is not there`,
                 where: milter.where,
                 write: reachable
                   ? `smtpd_milters = ${inside}`
