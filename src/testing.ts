@@ -1,7 +1,8 @@
 /**
  * `milterhost/testing`: run a conversation against one plugin or a whole configuration, in this process and without an MTA.
  *
- * Works with every test runner and sets no globals. Nothing in it opens a socket or waits for real time.
+ * Works with every test runner and sets no globals. Nothing in it opens a socket or waits for real time,
+ * but for `smtpStage`, which plays scenarios through a real MTA.
  *
  * ```ts
  * const host = await testPlugin(greylist({ wait: '5m' }))
@@ -22,6 +23,9 @@ export type { DeliveredMessage, Delivery, TestReply, TraceStep } from './testing
 export { type DnsFailure, type FakeDns, type FakeRecords, type FakeZone, fakeDns, zoneDns } from './testing/dns.ts'
 export type { LogLine, TestHost, TestMail, TestOptions } from './testing/host.ts'
 export type { TestMessage } from './testing/message.ts'
+export type { Scenario, ScenarioResult, ScenarioStage } from './testing/scenario/scenario.ts'
+export { readScenarios, runScenario } from './testing/scenario/scenarios.ts'
+export { type SmtpStageOptions, smtpStage } from './testing/scenario/smtp-stage.ts'
 
 /**
  * Starts one plugin, or several as a chain. Rejects, with the error a postmaster would see, when options or hooks are

@@ -98,6 +98,10 @@ const table = {
     `${module} does not give a command that can be used: ${what}`,
 
   // The daemon
+  SCENARIO_INVALID: (where: string, what: string): string => `${where}: ${what}`,
+  SCENARIO_UNREADABLE: (file: string, what: string): string => `the scenario file ${file} cannot be read: ${what}`,
+  SCENARIO_FAILED: (title: string, failures: readonly string[]): string =>
+    `scenario ${title} failed:\n${failures.map(line => `  ${line}`).join('\n')}`,
   MESSAGE_UNREADABLE: (file: string, what: string): string => `the message ${file} cannot be read: ${what}`,
   DOCTOR_POSTFIX: (directory: string, what: string): string =>
     `the Postfix configuration in ${directory} cannot be read: ${what}`,

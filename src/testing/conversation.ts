@@ -154,6 +154,14 @@ export class Conversation {
     return this.#deliver(this.#replies.at(-1)?.verdict ?? CONTINUE, messageParts(''), [])
   }
 
+  /** What has become of the message so far, without an end to it. */
+  soFar(): Pick<Delivery, 'outcome' | 'decidedBy' | 'trace'> | null {
+    const settled = this.#settledEvent()
+    const trace = traceOf(this.#events.slice(this.#from))
+    if (settled === null && trace.length === 0) return null
+    return { outcome: settled?.outcome ?? 'accept', decidedBy: settled?.decidedBy ?? null, trace }
+  }
+
   /** The client says RSET: the message is aborted, and with it a hook that still runs. */
   reset(): void {
     this.#session.abort(RESET)

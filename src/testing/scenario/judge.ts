@@ -1,0 +1,177 @@
+/**
+ * One expectation held against what was answered and seen. Pure; called by `play.ts`.
+ */
+import type { DeliveredMessage } from '../delivery.ts'
+import type { Answer, Content, Expectation, ScenarioVerdict, Seen, Wanted } from './scenario.ts'
+
+export type Judged =
+  | { readonly kind: 'met' }
+  | { readonly kind: 'failed'; readonly message: string }
+  | { readonly kind: 'unseen'; readonly what: string }
+
+export interface Evidence {
+  /** `null` when the client did not wait for it. */
+  readonly answer: Answer | null
+  readonly seen: Seen
+  readonly sent: Pick<DeliveredMessage, 'sender' | 'recipients' | 'body'> & { readonly headers: Content['headers'] }
+}
+
+const MET: Judged = { kind: 'met' }
+const failed = (message: string): Judged => ({ kind: 'failed', message })
+const met = (is: boolean, message: () => string): Judged => (is ? MET : failed(message()))
+
+export function judge(expected: Expectation, evidence: Evidence): Judged {
+  const { seen } = evidence
+  switch (expected.kind) {
+    case 'verdict':
+      return verdict(expected, evidence)
+    case 'by':
+      if (seen.decidedBy === undefined) return { kind: 'unseen', what: 'the filter that decided' }
+      return met(
+        seen.decidedBy === expected.filter,
+        () => `decided by ${seen.decidedBy ?? 'no filter'}, not by ${expected.filter}`,
+      )
+    case 'filter': {
+      if (seen.trace === undefined) return { kind: 'unseen', what: `what filter ${expected.filter} answered` }
+      const step = seen.trace.findLast(({ filter }) => filter === expected.filter)
+      if (step === undefined) return failed(`filter ${expected.filter} was not asked`)
+      const said = step.verdict === null ? 'failed' : plain(step.verdict.kind)
+      return met(said === expected.verdict, () => `filter ${expected.filter} answered ${said}, not ${expected.verdict}`)
+    }
+    default:
+      return inMessage(expected, evidence)
+  }
+}
+
+const plain = (kind: Answer['kind']): ScenarioVerdict => (kind === 'continue' ? 'accept' : kind)
+
+function verdict(expected: Extract<Expectation, { kind: 'verdict' }>, { answer, seen }: Evidence): Judged {
+  const wanted = expected.verdict
+  if (wanted === 'client-left' || wanted === 'aborted' || answer === null) {
+    if (seen.outcome === undefined) return { kind: 'unseen', what: `that the message ended with ${wanted}` }
+    return met(seen.outcome === wanted, () => `the message ended with ${seen.outcome}, not with ${wanted}`)
+  }
+  const said = plain(answer.kind)
+  // Both are a 250 to the client; what became of the message tells them apart.
+  if (said === 'accept' && (wanted === 'discard' || wanted === 'quarantine')) {
+    if (seen.outcome === undefined) return { kind: 'unseen', what: `a ${wanted} behind a reply that accepts` }
+    if (seen.outcome !== wanted) return failed(`the message ended with ${seen.outcome}, not with ${wanted}`)
+  } else if (said !== wanted) {
+    return failed(`answered ${describe(answer)}, not ${wanted}`)
+  } else if (wanted === 'accept' && (seen.outcome === 'discard' || seen.outcome === 'quarantine')) {
+    return failed(`answered as accepted, but the message ended with ${seen.outcome}`)
+  }
+  if (wanted === 'quarantine' && expected.text !== null) {
+    if (seen.quarantine === undefined) return { kind: 'unseen', what: 'the reason of the quarantine' }
+    return met(
+      seen.quarantine !== null && matches(seen.quarantine, expected.text),
+      () => `quarantined for ${quote(seen.quarantine)}, not ${show(expected.text!)}`,
+    )
+  }
+  return reply(expected, answer)
+}
+
+/** What both MTAs say where a filter gives no words; only the code and its class are common to them. */
+const OWN: Readonly<Record<string, { readonly code: number; readonly enhanced: string }>> = {
+  reject: { code: 550, enhanced: '5.7.1' },
+  tempfail: { code: 451, enhanced: '4.7.1' },
+}
+
+function reply({ code, enhanced, text }: Extract<Expectation, { kind: 'verdict' }>, answer: Answer): Judged {
+  const own = OWN[answer.kind] ?? null
+  const given = answer.reply ?? (own === null ? null : { ...own, lines: [] as string[] })
+  if (given === null) return met(code === null && text === null, () => `answered ${describe(answer)}`)
+  if (code !== null && given.code !== code) return failed(`answered ${describe(answer)}, not with ${code}`)
+  if (enhanced !== null && given.enhanced !== enhanced)
+    return failed(`answered ${describe(answer)}, not with ${enhanced}`)
+  const words = given.lines.join('\n')
+  return met(text === null || matches(words, text), () => `answered ${describe(answer)}, not ${show(text!)}`)
+}
+
+const describe = ({ kind, reply }: Answer): string =>
+  reply === null
+    ? plain(kind)
+    : `${plain(kind)} ${reply.code} ${reply.enhanced ?? ''} ${reply.lines.join(' / ')}`.replace(/ +/g, ' ').trim()
+
+function inMessage(
+  expected: Exclude<Expectation, { kind: 'verdict' | 'by' | 'filter' }>,
+  { seen, sent }: Evidence,
+): Judged {
+  const { message } = seen
+  if (message === undefined) return { kind: 'unseen', what: `the delivered message: ${expected.kind}` }
+  if (message === null) return failed('no message was kept')
+  const envelope = seen.envelope ?? true
+  switch (expected.kind) {
+    case 'header':
+      return header(expected, message)
+    case 'body': {
+      const { text, whole, absent } = expected
+      const body = message.body.replaceAll('\r\n', '\n')
+      const has = whole ? body === text : matches(body, text)
+      return met(
+        has !== absent,
+        () => `the body is ${quote(body)}, ${absent ? 'and should not have' : 'not'} ${show(text)}`,
+      )
+    }
+    case 'sender':
+      if (!envelope) return { kind: 'unseen', what: 'the envelope sender' }
+      return met(
+        message.sender === expected.address,
+        () => `the sender is <${message.sender}>, not <${expected.address}>`,
+      )
+    case 'recipient': {
+      if (!envelope) return { kind: 'unseen', what: 'the recipients' }
+      const has = message.recipients.includes(expected.address)
+      const list = message.recipients.map(address => `<${address}>`).join(', ') || 'none'
+      return met(
+        has !== expected.absent,
+        () => `the recipients are ${list}; ${expected.absent ? 'not wanted' : 'missing'}: <${expected.address}>`,
+      )
+    }
+    case 'unchanged': {
+      const missing = sent.headers.find(
+        ([name, value]) => !message.headers.some(field => field.name === name && field.value === value.trim()),
+      )
+      if (missing !== undefined) return failed(`header ${missing[0]} was changed or removed`)
+      // An MTA adds its own trace fields at the top: only those in front of the client's are allowed.
+      const added = message.headers.length - sent.headers.length
+      const own = message.headers.slice(0, added).every(({ name }) => TRACE.has(name.toLowerCase()))
+      if (added < 0 || !own)
+        return failed(`the header fields are ${message.headers.map(({ name }) => name).join(', ')}`)
+      if (message.body !== sent.body) return failed(`the body was changed to ${quote(message.body)}`)
+      return met(!envelope || message.sender === sent.sender, () => `the sender was changed to <${message.sender}>`)
+    }
+  }
+}
+
+/** What the MTAs write themselves on delivery. */
+const TRACE = new Set(['received', 'return-path', 'delivered-to', 'x-original-to', 'date', 'message-id', 'from'])
+
+function header({ name, value, absent }: Extract<Expectation, { kind: 'header' }>, message: DeliveredMessage): Judged {
+  const values = message.headers
+    .filter(field => field.name.toLowerCase() === name.toLowerCase())
+    .map(field => field.value)
+  const has = value === null ? values.length > 0 : values.some(one => equals(one, value))
+  const are = values.length === 0 ? `there is no ${name}` : `${name} is ${values.map(quote).join(' and ')}`
+  return met(
+    has !== absent,
+    () => `${are}${absent ? ', and should not be' : value === null ? '' : `, not ${show(value)}`}`,
+  )
+}
+
+const matches = (text: string, wanted: Wanted): boolean =>
+  typeof wanted === 'string'
+    ? text.includes(wanted)
+    : new RegExp(wanted.source, wanted.flags.replace('g', '')).test(text)
+
+/** A header has the whole value; folds count as one space. */
+const equals = (value: string, wanted: Wanted): boolean =>
+  typeof wanted === 'string' ? unfolded(value) === unfolded(wanted) : matches(value, wanted)
+
+const unfolded = (value: string): string => value.replace(/\r?\n[ \t]+/g, ' ').trim()
+
+const show = (wanted: Wanted): string => (typeof wanted === 'string' ? quote(wanted) : String(wanted))
+const quote = (text: string | null | undefined): string => {
+  const shown = JSON.stringify(text ?? '')
+  return shown.length > 300 ? `${shown.slice(0, 300)}…"` : shown
+}
