@@ -20,10 +20,30 @@ import { runCommand } from './run.ts'
 import { killCommand, sessionsCommand } from './sessions.ts'
 import { statusCommand } from './status.ts'
 import { disableCommand, enableCommand } from './switch.ts'
+import { testCommand } from './test.ts'
 import { tryCommand } from './try.ts'
 
 // Node opens its debugger on SIGUSR1 unless somebody listens to it: a port that runs any code is no place for a mail filter.
 process.on('SIGUSR1', () => {})
+
+/** Codes, and beginnings of codes, that say the command line or a file named on it is wrong. */
+const USAGE_FAMILIES: readonly string[] = [
+  'CONFIG_',
+  'DOCTOR_',
+  'IMPORT_',
+  'OUTPUT_',
+  'SCENARIO_INVALID',
+  'SCENARIO_UNREADABLE',
+]
+const USAGE: ReadonlySet<string> = new Set([
+  'AGENT_OPTIONS',
+  'COMMAND_UNKNOWN',
+  'CONTROL_FILTER',
+  'FILTER_NOT_CREATED',
+  'MESSAGE_UNREADABLE',
+  'POLICY_COMMAND',
+  'ZONE_UNREADABLE',
+])
 
 const PLUGIN_HELP = `
 A plugin may bring a command of its own: milterhost NAME is run by the package milter-plugin-NAME.`
@@ -41,6 +61,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     .addCommand(listCommand(done))
     .addCommand(doctorCommand(done))
     .addCommand(tryCommand(done))
+    .addCommand(testCommand(done))
     .addCommand(policyCommand(done))
     .addCommand(explainCommand(done))
     .addCommand(livenessAgentCommand(done))
@@ -77,11 +98,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
       return EXIT.failed
     }
     complain(`milterhost: ${message}`)
-    return /^CONFIG_|^FILTER_NOT_CREATED$|^MESSAGE_UNREADABLE$|^ZONE_UNREADABLE$|^COMMAND_UNKNOWN$|^POLICY_COMMAND$|^AGENT_OPTIONS$|^CONTROL_FILTER$|^DOCTOR_|^IMPORT_|^OUTPUT_/.test(
-      code,
-    )
-      ? EXIT.usage
-      : EXIT.failed
+    return USAGE_FAMILIES.some(family => code.startsWith(family)) || USAGE.has(code) ? EXIT.usage : EXIT.failed
   } finally {
     clearInterval(awake)
   }

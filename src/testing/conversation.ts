@@ -12,7 +12,7 @@ import { receivedMessage } from '../host/message/snapshot.ts'
 import { ALL_INTERESTS, type MtaKind } from '../host/mta.ts'
 import type { HostEvent } from '../host/observe/event.ts'
 import type { Session } from '../host/session.ts'
-import { CONTINUE, type Verdict } from '../host/verdict.ts'
+import { CONTINUE, isFinal, type Verdict } from '../host/verdict.ts'
 import { type Delivery, deliveredMessage, type TestReply, traceOf } from './delivery.ts'
 import { type MessageParts, messageParts, type TestMessage } from './message.ts'
 
@@ -159,7 +159,8 @@ export class Conversation {
     const settled = this.#settledEvent()
     const trace = traceOf(this.#events.slice(this.#from))
     if (settled === null && trace.length === 0) return null
-    return { outcome: settled?.outcome ?? 'accept', decidedBy: settled?.decidedBy ?? null, trace }
+    const last = trace.findLast(({ verdict, observed }) => verdict !== null && isFinal(verdict) && !observed)
+    return { outcome: settled?.outcome ?? 'accept', decidedBy: settled?.decidedBy ?? last?.filter ?? null, trace }
   }
 
   /** The client says RSET: the message is aborted, and with it a hook that still runs. */

@@ -6,7 +6,7 @@
 import type { ChainFilter } from '../host/chain/member.ts'
 import type { Config } from '../host/config/config.ts'
 import type { Settings } from '../host/config/settings.ts'
-import { validateConfig } from '../host/config/validate.ts'
+import { type Configuration, validateConfig } from '../host/config/validate.ts'
 import type { FilterReport } from '../host/filter.ts'
 import type { MtaKind } from '../host/mta.ts'
 import type { HostEvent } from '../host/observe/event.ts'
@@ -79,7 +79,11 @@ export class TestHost {
 
   /** @internal Made by `testPlugin` and `testConfig`. */
   static async start(config: Config, options: TestOptions): Promise<TestHost> {
-    const { settings, entries, policy: central } = validateConfig(config, 'the configuration under test')
+    return TestHost.of(validateConfig(config, 'the configuration under test'), options)
+  }
+
+  /** @internal For a configuration that was read and validated. */
+  static async of({ settings, entries, policy: central }: Configuration, options: TestOptions): Promise<TestHost> {
     const full = {
       clock: options.clock ?? fakeClock(),
       dns: options.dns ?? fakeDns(),
@@ -100,7 +104,8 @@ export class TestHost {
     for (const { entry, policy } of entries) {
       if (!policy.enabled) continue
       try {
-        const environment = { policy, clock: full.clock, log: log.child({ filter: policy.name }), services, shared }
+        const around = { clock: full.clock, log: log.child({ filter: policy.name }), services, shared }
+        const environment = { policy, ...around, limits: settings.limits }
         filters.push({ policy, gate: await gates.gateOf(policy), filter: await entry.create(environment) })
       } catch (error) {
         await gates.close()

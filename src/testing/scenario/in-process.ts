@@ -111,7 +111,7 @@ class HostConnection implements StageConnection {
   }
 
   async seen(): Promise<Seen> {
-    if (this.#delivery === null) return this.#conversation.soFar() ?? {}
+    if (this.#delivery === null) return { ...this.#conversation.soFar(), message: null }
     const { outcome, decidedBy, quarantine, trace, message } = this.#delivery
     return { outcome, decidedBy, quarantine, trace, message }
   }

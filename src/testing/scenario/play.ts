@@ -6,7 +6,7 @@
  * nothing was expected of must not be refused. What a stage does not show is counted as unseen, never as met.
  */
 import type { DeliveredMessage } from '../delivery.ts'
-import { type Judged, judge } from './judge.ts'
+import { judge, looksAtMessage } from './judge.ts'
 import type {
   Answer,
   Content,
@@ -92,6 +92,8 @@ class Player {
       case 'disconnect':
         this.#left = true
         this.#at = 'closed'
+        // Whatever it is answered, the client does not see it.
+        if (this.#last !== null) this.#last.expected = true
         await this.#connection?.disconnect()
         return true
       case 'connect':
@@ -209,9 +211,10 @@ class Player {
     if (answer === null) return false
     this.#last = null
     if (answer.kind !== 'reject' && answer.kind !== 'tempfail') return true
+    const why = failureIn((await this.#connection?.seen(false)) ?? {})
     return this.#fail(
       command.line,
-      `${command.name} was answered ${answerText(answer)}, and nothing was expected of it`,
+      `${command.name} was answered ${answerText(answer)}, and nothing was expected of it${why}`,
     )
   }
 
@@ -251,15 +254,13 @@ class Player {
     const answer = command === null ? null : await this.#answerTo(command, step.line)
     if (command !== null && answer === null && !this.#left) return false
     if (command !== null) command.expected = true
-    const seen = (await this.#connection?.seen()) ?? {}
-    const judged = judge(step.expectation, { answer: this.#left ? null : answer, seen, sent: this.#asSent() })
-    this.#record(step.line, judged)
+    const { expectation } = step
+    const seen = (await this.#connection?.seen(looksAtMessage(expectation))) ?? {}
+    const judged = judge(expectation, { answer: this.#left ? null : answer, seen, sent: this.#asSent() })
+    const why = expectation.kind === 'verdict' ? failureIn(seen) : ''
+    if (judged.kind === 'failed') this.#fail(step.line, `${judged.message}${why}`)
+    if (judged.kind === 'unseen') this.unseen.push({ line: step.line, what: judged.what })
     return true
-  }
-
-  #record(line: number, judged: Judged): void {
-    if (judged.kind === 'failed') this.#fail(line, judged.message)
-    if (judged.kind === 'unseen') this.unseen.push({ line, what: judged.what })
   }
 
   #fail(line: number, message: string): false {
@@ -280,15 +281,20 @@ const DEFAULT_HEADERS: Content['headers'] = [
   ['Subject', 'test'],
 ]
 
-export function answerText({ kind, reply }: Answer): string {
+function answerText({ kind, reply }: Answer): string {
   if (reply === null) return kind
   return `${kind} ${reply.code}${reply.enhanced === null ? '' : ` ${reply.enhanced}`} ${reply.lines.join(' / ')}`.trimEnd()
+}
+
+/** A filter that failed answered for no reason that a scenario names. */
+function failureIn({ trace = [] }: Seen): string {
+  const { filter, failure } = trace.findLast(step => step.failure !== null) ?? {}
+  return failure ? ` (filter ${filter} failed: ${failure.detail})` : ''
 }
 
 /** Lets what is under way in this process go on, for a while of real time. */
 async function realTurns(done: () => boolean): Promise<void> {
   const until = Date.now() + STILL
-  while (!done() && Date.now() < until) await new Promise(resolve => setImmediate(resolve))
+  for (let turns = 0; !done() && Date.now() < until; turns++)
+    await new Promise(resolve => (turns < 100 ? setImmediate(resolve) : setTimeout(resolve, 2)))
 }
-
-export type { Seen }

@@ -107,7 +107,8 @@ export interface StageConnection {
   quit(): Promise<void>
   /** Goes without a word; what is awaited then may never be answered. */
   disconnect(): Promise<void>
-  seen(): Promise<Seen>
+  /** `message`: what was kept is asked for, which may mean to wait for it to arrive. */
+  seen(message: boolean): Promise<Seen>
 }
 
 /** Where a scenario is played. One for each scenario. */

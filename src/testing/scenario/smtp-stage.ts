@@ -4,6 +4,7 @@
  * An MTA shows less than the chain: no filter's answer, no decision, a discard as a 250. Who the client is can be chosen only
  * where the MTA takes Postfix's XCLIENT from here; a scenario that needs more is refused by name. Time is real.
  */
+import { randomUUID } from 'node:crypto'
 import type { TestClient } from '../conversation.ts'
 import type { DeliveredMessage } from '../delivery.ts'
 import type { Answer, Content, Scenario, ScenarioStage, Seen, StageConnection } from './scenario.ts'
@@ -20,10 +21,10 @@ export interface SmtpStageOptions {
   /** The longest WAIT that is waited, in milliseconds; a scenario with a longer one is refused. @default 60_000 */
   readonly longest?: number
   /**
-   * The mail that arrived since the last call, in the order of arrival: waits a moment for the first. Without it nothing is said of
-   * delivered messages.
+   * The message with that Message-ID as it was delivered: waits a while for it, `null` when it does not come. Without it nothing is
+   * said of delivered messages.
    */
-  readonly arrived?: () => Promise<readonly DeliveredMessage[]>
+  readonly arrived?: (messageId: string) => Promise<DeliveredMessage | null>
   /** Whether `arrived` knows envelopes. @default false */
   readonly envelopes?: boolean
 }
@@ -81,6 +82,7 @@ class SmtpConnection implements StageConnection {
   /** The last message got a 250 at its end, and may arrive. */
   #accepted: boolean | null = null
   #message: DeliveredMessage | null | undefined
+  #messageId = ''
 
   constructor(dialogue: SmtpDialogue, client: TestClient, options: SmtpStageOptions) {
     this.#dialogue = dialogue
@@ -117,7 +119,10 @@ class SmtpConnection implements StageConnection {
   }
 
   async message({ headers, body }: Content): Promise<Answer> {
-    const fields = headers.map(([name, value]) => `${name}: ${value}`)
+    const given = headers.find(([name]) => name.toLowerCase() === 'message-id')?.[1].trim()
+    this.#messageId = given ?? `<${randomUUID()}@scenario.invalid>`
+    const added = given === undefined ? [`Message-ID: ${this.#messageId}`] : []
+    const fields = [...headers.map(([name, value]) => `${name}: ${value}`), ...added]
     const lines = [...fields, '', body].join('\n').replace(/\r?\n/g, '\r\n').replace(/^\./gm, '..')
     const answer = answerOf(await this.#dialogue.say(`${lines.replace(/\r\n$/, '')}\r\n.`))
     this.#accepted = answer.kind === 'continue'
@@ -137,11 +142,11 @@ class SmtpConnection implements StageConnection {
     this.#dialogue.destroy()
   }
 
-  async seen(): Promise<Seen> {
+  async seen(message: boolean): Promise<Seen> {
     const { arrived, envelopes = false } = this.#options
-    if (arrived === undefined || this.#accepted === null) return {}
+    if (!message || arrived === undefined || this.#accepted === null) return {}
     if (!this.#accepted) return { message: null }
-    this.#message ??= (await arrived()).at(-1) ?? null
+    this.#message ??= await arrived(this.#messageId)
     return { message: this.#message, envelope: envelopes }
   }
 }

@@ -180,7 +180,7 @@ test('whatever is written is read back the same', () => {
     fc.constant(/a\/b "c"/i),
   )
   const address = fc.constantFrom('', 'a@example.com', '"odd"@x.example', 'ü@ü.example')
-  const verdict: fc.Arbitrary<Expectation> = fc.record({
+  const verdict: fc.Arbitrary<Expectation> = fc.record<Extract<Expectation, { kind: 'verdict' }>>({
     kind: fc.constant('verdict' as const),
     verdict: fc.constantFrom('accept', 'reject', 'tempfail', 'discard', 'quarantine', 'client-left', 'aborted'),
     code: fc.option(fc.integer({ min: 200, max: 599 })),
