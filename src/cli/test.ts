@@ -22,7 +22,6 @@ import { smtpStage } from '../testing/scenario/smtp-stage.ts'
 import { ConfigurationSource } from './configuration.ts'
 import { EXIT, EXIT_HELP, type ExitCode, print, printJson } from './console.ts'
 import { Maildir } from './maildir.ts'
-import { collect } from './try.ts'
 
 interface TestCommandOptions {
   readonly config?: string
@@ -141,6 +140,8 @@ const resultJson = ({ scenario, skipped, failures, unseen }: ScenarioResult): ob
   failures,
   unseen,
 })
+
+const collect = (value: string, before: readonly string[] = []): string[] => [...before, value]
 
 function placeOf(text: string): { host: string; port: number } {
   const [, six, four, digits] = /^(?:\[([^\]]+)\]|([^:]+)):(\d+)$/.exec(text) ?? []

@@ -30,11 +30,10 @@ export function readScenarios(file: string | URL): Scenario[] {
  *   test(scenario.title, () => runScenario(scenario, options => testPlugin(greylist(), options)))
  * ```
  */
-export async function runScenario(scenario: Scenario, on: StartHost | ScenarioStage): Promise<ScenarioResult> {
+export async function runScenario(scenario: Scenario, on: StartHost | ScenarioStage): Promise<void> {
   const stage = typeof on === 'function' ? await inProcess(scenario, on) : on
   const result = await playScenario(scenario, stage)
   if (result.failures.length > 0) throw hostError('SCENARIO_FAILED', scenario.title, failureLines(result))
-  return result
 }
 
 export const failureLines = ({ scenario, failures }: ScenarioResult): readonly string[] =>
