@@ -2,10 +2,10 @@
 import { load, YOUNG } from './node.mjs'
 
 // The daemon begins anew, in the same process, with a small young generation; V8 takes this only when it starts. What the launcher
-// hands over would be lost on the way, so it gives the option itself.
+// and systemd hand over would be lost on the way, so they give the option themselves.
 const given = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].some(options => options.includes(YOUNG))
-const launched = process.env.MILTERHOST_LAUNCHER_FD !== undefined
-if (process.argv[2] === 'run' && !given && !launched && process.platform !== 'win32') {
+const handed = process.env.MILTERHOST_LAUNCHER_FD !== undefined || Boolean(process.env.LISTEN_FDS)
+if (process.argv[2] === 'run' && !given && !handed && process.platform !== 'win32') {
   const [node, ...rest] = process.argv
   process.execve(node, [node, ...process.execArgv, `${YOUNG}=4`, ...rest], process.env)
 }

@@ -6,7 +6,7 @@
  * the object made here; there is no state in modules. `cli/run.ts` makes one a process, tests as many as they like.
  */
 import { availableParallelism, loadavg } from 'node:os'
-import type { OpenedSession, PostfixFacts } from './bridge/mta/index.ts'
+import type { ListeningSocket, OpenedSession, PostfixFacts } from './bridge/mta/index.ts'
 import type { SocketAddress } from './bridge/wire/index.ts'
 import { Control, type ControlOptions } from './daemon/control/control.ts'
 import type { ControlledDaemon, Reloads } from './daemon/control/operator.ts'
@@ -31,6 +31,10 @@ export interface DaemonOptions extends Surroundings {
   onConfigured?(configuration: Configuration): void
   /** How the postmaster reaches it while it runs; without it, only by signals. */
   readonly control?: ControlOptions
+  /** Sockets that were opened for it: it listens there, and not where the configuration says. */
+  readonly inherited?: readonly ListeningSocket[]
+  /** Told before a configuration is read, and when that has ended well or not. */
+  onReload?(phase: 'begins' | 'ended'): void
 }
 
 export interface Daemon {
@@ -82,7 +86,7 @@ class RunningDaemon implements Daemon, ControlledDaemon {
     const { clock, log, control } = options
     this.#control = control === undefined ? null : new Control(control, this, { clock, log })
     this.#holds = new Holds(clock, holdLimits(DEFAULT_HOLDS, DEFAULT_LIMITS.sessions, null), () => this.sessions)
-    this.#listeners = new Listeners({ clock, log, source: { open: () => this.#open() } })
+    this.#listeners = new Listeners({ clock, log, source: { open: () => this.#open() } }, options.inherited)
   }
 
   get addresses(): readonly SocketAddress[] {
@@ -131,12 +135,15 @@ class RunningDaemon implements Daemon, ControlledDaemon {
   async #timed(): Promise<void> {
     const { clock } = this.#options
     const began = clock.monotonic()
+    this.#options.onReload?.('begins')
     try {
       await this.#swap()
       this.reloads = { at: clock.now(), milliseconds: Math.round(clock.monotonic() - began), failed: null }
     } catch (error) {
       this.reloads = { ...this.reloads, failed: { at: clock.now(), error } }
       throw error
+    } finally {
+      this.#options.onReload?.('ended')
     }
   }
 

@@ -8,6 +8,7 @@ import { Command, Option } from 'commander'
 import { inheritedLauncher } from '../bridge/launch/index.ts'
 import { readPostfix } from '../bridge/mta/index.ts'
 import { formatSocketAddress } from '../bridge/wire/index.ts'
+import { inheritedSockets } from '../daemon/activation.ts'
 import { controlPlace } from '../daemon/control/place.ts'
 import { type Daemon, startDaemon } from '../daemon.ts'
 import { Resolver } from '../dns/index.ts'
@@ -21,6 +22,7 @@ import { systemClock } from '../host/time/clock.ts'
 import { ConfigurationSource } from './configuration.ts'
 import { complain, EXIT, EXIT_HELP, type ExitCode, print, printJson } from './console.ts'
 import { mtaLines, mtaText } from './mta-lines.ts'
+import { ServiceManager } from './service-manager.ts'
 
 const DRAIN = 25_000
 
@@ -51,6 +53,9 @@ ${EXIT_HELP}`,
 
 async function run(options: RunOptions): Promise<ExitCode> {
   const hangups = new Hangups()
+  const inherited = inheritedSockets(process.env, process.pid)
+  // They are for this process alone.
+  for (const name of ['LISTEN_FDS', 'LISTEN_PID', 'LISTEN_FDNAMES']) delete process.env[name]
   const source = new ConfigurationSource(options.config)
   const first = await source.load()
   const { settings } = first.configuration
@@ -67,7 +72,12 @@ async function run(options: RunOptions): Promise<ExitCode> {
   const dns = new Resolver({ clock: systemClock, log, settings: settings.dns })
   let loaded: typeof first | null = first
   const asked = Promise.withResolvers<void>()
-  const daemon = await startDaemon({
+  const manager = new ServiceManager({ environment: { ...process.env }, pid: process.pid, clock: systemClock, log })
+  let daemon: Daemon | null = null
+  const tell = (phase: 'begins' | 'ended'): void => {
+    if (daemon !== null) void (phase === 'begins' ? manager.reloading() : manager.ready(servingText(daemon)))
+  }
+  daemon = await startDaemon({
     clock: systemClock,
     log,
     launcher: inheritedLauncher(process.env),
@@ -83,6 +93,8 @@ async function run(options: RunOptions): Promise<ExitCode> {
       log.setLevel(settings.log.level)
       dns.configure(settings.dns)
     },
+    inherited,
+    onReload: tell,
     control: {
       place: controlPlace(process.env),
       overrides: stateFilePath('filters.json', process.env),
@@ -92,9 +104,18 @@ async function run(options: RunOptions): Promise<ExitCode> {
     },
   })
   announce(daemon, log, options.json === true)
-  hangups.listen(() => reload(daemon, log))
-  await untilEnded(daemon, log, asked.promise)
+  if (inherited.length > 0)
+    log.info({ sockets: inherited.length }, 'listening on the sockets of systemd, not on those of the configuration')
+  await manager.ready(servingText(daemon))
+  const running = daemon
+  hangups.listen(() => reload(running, log))
+  await untilEnded(running, log, asked.promise, () => void manager.ending())
   return EXIT.ok
+}
+
+function servingText({ addresses, configuration }: Daemon): string {
+  const filters = configuration.entries.filter(({ policy }) => policy.enabled)
+  return `${filters.length} filters, listening on ${addresses.map(at => formatSocketAddress(at, 'sendmail')).join(', ')}`
 }
 
 function announce(daemon: Daemon, log: LevelledLogger, json: boolean): void {
@@ -125,7 +146,7 @@ function keepServing(log: LevelledLogger): void {
 }
 
 /** Resolves when the daemon has ended: by a signal, or when it was asked to by `milterhost drain`. */
-function untilEnded(daemon: Daemon, log: LevelledLogger, asked: Promise<void>): Promise<void> {
+function untilEnded(daemon: Daemon, log: LevelledLogger, asked: Promise<void>, begins: () => void): Promise<void> {
   return new Promise(resolve => {
     let ending = false
     const end = (signal: NodeJS.Signals | 'drain'): void => {
@@ -135,6 +156,7 @@ function untilEnded(daemon: Daemon, log: LevelledLogger, asked: Promise<void>): 
         return
       }
       ending = true
+      begins()
       log.info({ signal, sessions: daemon.sessions }, 'ending when the running messages are done')
       daemon
         .drain(DRAIN)

@@ -5,7 +5,7 @@
  * other rights, another MTA behind it) it goes first, and comes back when the change fails: a configuration whose address
  * cannot be bound leaves everything as it was. Connections of an address that is given up may finish their message.
  */
-import { type Listener, type ListenerOptions, listen } from '../bridge/mta/index.ts'
+import { adopt, type Listener, type ListenerOptions, type ListeningSocket, listen } from '../bridge/mta/index.ts'
 import { formatSocketAddress, parseSocketAddress, type SocketAddress } from '../bridge/wire/index.ts'
 import type { ListenAddress } from '../host/config/settings.ts'
 import type { MtaKind } from '../host/mta.ts'
@@ -21,20 +21,32 @@ const SILENCE = 2_000
 
 export class Listeners {
   readonly #options: Omit<ListenerOptions, 'mta'>
+  readonly #inherited: readonly ListeningSocket[]
+  /** Serves what was inherited; closing it would lose the sockets, so it stays for all configurations. */
+  #adopted: Listener | null = null
   #open = new Map<string, Open>()
   readonly #leaving = new Set<Listener>()
 
-  constructor(options: Omit<ListenerOptions, 'mta'>) {
+  /** `inherited` sockets are listened on in place of every address of the configuration. */
+  constructor(options: Omit<ListenerOptions, 'mta'>, inherited: readonly ListeningSocket[] = []) {
     this.#options = options
+    this.#inherited = inherited
   }
 
   /** As bound, in the order of the configuration. */
   get addresses(): SocketAddress[] {
-    return [...this.#open.values()].flatMap(({ listener }) => listener.addresses)
+    return this.#adopted !== null
+      ? [...this.#adopted.addresses]
+      : [...this.#open.values()].flatMap(({ listener }) => listener.addresses)
   }
 
   /** Rejects, and then listens where it did before, when one of the new addresses cannot be bound. */
   async change(wanted: readonly ListenAddress[], mta: MtaKind | null, drain: number): Promise<void> {
+    if (this.#inherited.length > 0) {
+      if (this.#adopted === null) this.#adopted = await adopt(this.#inherited, { ...this.#options, mta })
+      else this.#adopted.mta = mta
+      return
+    }
     const before = this.#open
     const next = new Map<string, Open>()
     const added: Open[] = []
@@ -73,7 +85,8 @@ export class Listeners {
   }
 
   #all(): Listener[] {
-    return [...this.#leaving, ...[...this.#open.values()].map(({ listener }) => listener)]
+    const adopted = this.#adopted === null ? [] : [this.#adopted]
+    return [...adopted, ...this.#leaving, ...[...this.#open.values()].map(({ listener }) => listener)]
   }
 
   async #bind(address: ListenAddress, mta: MtaKind | null): Promise<Open> {

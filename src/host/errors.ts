@@ -167,6 +167,8 @@ const table = {
     `cannot listen on ${path}: ${what} is there and is left alone; remove it or choose another path`,
   LISTEN_GROUP: (path: string, group: string): string =>
     `cannot give the socket ${path} to the group ${group}: there is no such group, or the user that runs milterhost is not in it`,
+  LISTEN_INHERITED: (what: string, why: string): string =>
+    `a socket that systemd handed over cannot be used, ${what}: ${why}; see the .socket unit`,
   LISTEN_FAILED: (address: string, what: string): string => `cannot listen on ${address}: ${what}`,
 
   // The MTA side: connections

@@ -3,7 +3,7 @@
  * its source opens. The daemon uses this face and nothing behind it.
  */
 export { listenError } from './listen-error.ts'
-export { type Listener, type ListenerOptions, listen } from './listener.ts'
+export { adopt, type Listener, type ListenerOptions, type ListeningSocket, listen } from './listener.ts'
 export { type PostfixFacts, readPostfix } from './postfix.ts'
 export type { OpenedSession } from './source.ts'
 export { clearPlace, place, temporaryName } from './unix-socket.ts'

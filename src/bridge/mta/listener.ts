@@ -7,6 +7,7 @@
  */
 import { createServer, isIPv6, type ListenOptions, type Server, type Socket } from 'node:net'
 import type { ListenAddress } from '../../host/config/settings.ts'
+import { hostError } from '../../host/errors.ts'
 import type { MtaKind } from '../../host/mta.ts'
 import type { Logger } from '../../host/observe/logger.ts'
 import type { Clock } from '../../host/time/clock.ts'
@@ -29,7 +30,16 @@ export interface ListenerOptions {
   readonly maxFrame?: number
 }
 
+/** A socket that another process has opened and that listens. */
+export interface ListeningSocket {
+  readonly fd: number
+  /** Of a UNIX socket; `null` for one of TCP. */
+  readonly path: string | null
+}
+
 export interface Listener {
+  /** For connections from now on: which MTA it is said to be. Only for `adopt`: other listeners are made anew. */
+  mta: MtaKind | null
   /** As bound: a port 0 is replaced by the one that was free. */
   readonly addresses: readonly SocketAddress[]
   /** Connections now open. */
@@ -56,33 +66,72 @@ const lastWords = 1_000
 
 /** Throws a coded error that names the address and says what to do. */
 export async function listen(addresses: readonly ListenAddress[], options: ListenerOptions): Promise<Listener> {
+  return opened(options, async (accept, complaints, bound) => {
+    for (const address of addresses) bound.push(await bind(address, accept, complaints))
+  })
+}
+
+/** Takes sockets over instead of opening some; they are never removed from the file system. Throws a coded error. */
+export function adopt(sockets: readonly ListeningSocket[], options: ListenerOptions): Promise<Listener> {
+  return opened(options, async (accept, complaints, bound) => {
+    for (const socket of sockets) bound.push(await take(socket, accept, complaints))
+  })
+}
+
+type Accept = (socket: Socket) => void
+
+async function opened(
+  options: ListenerOptions,
+  open: (accept: Accept, complaints: Complaints, bound: Bound[]) => Promise<void>,
+): Promise<Listener> {
   const connections = new Set<Connection>()
   const complaints = new Complaints(options.log, options.clock)
-  const accept = acceptInto(connections, options, complaints)
+  const shared = sharedBy(options, complaints)
+  const listener = { shared }
   const bound: Bound[] = []
+  const accept = (socket: Socket): void => {
+    const connection = new Connection(socket, listener.shared)
+    connections.add(connection)
+    socket.once('close', () => connections.delete(connection))
+  }
   try {
-    for (const address of addresses) bound.push(await bind(address, accept, complaints))
+    await open(accept, complaints, bound)
   } catch (error) {
     for (const each of bound) await stop(each)
     throw error
   }
-  return new OpenListener(bound, connections, options.clock)
+  return new OpenListener(bound, connections, listener, options.clock)
 }
 
 class OpenListener implements Listener {
   readonly addresses: readonly SocketAddress[]
   readonly #connections: Set<Connection>
+  readonly #accepting: { shared: ConnectionOptions }
   readonly #clock: Clock
   readonly #stopping: () => Promise<void>
   #stopped: Promise<void> | null = null
 
-  constructor(bound: readonly Bound[], connections: Set<Connection>, clock: Clock) {
+  constructor(
+    bound: readonly Bound[],
+    connections: Set<Connection>,
+    accepting: { shared: ConnectionOptions },
+    clock: Clock,
+  ) {
     this.addresses = bound.map(({ address }) => address)
     this.#connections = connections
+    this.#accepting = accepting
     this.#clock = clock
     this.#stopping = async () => {
       await Promise.all(bound.map(stop))
     }
+  }
+
+  get mta(): MtaKind | null {
+    return this.#accepting.shared.mta
+  }
+
+  set mta(mta: MtaKind | null) {
+    this.#accepting.shared = { ...this.#accepting.shared, mta }
   }
 
   get connections(): number {
@@ -111,13 +160,9 @@ class OpenListener implements Listener {
   }
 }
 
-function acceptInto(
-  connections: Set<Connection>,
-  options: ListenerOptions,
-  complaints: Complaints,
-): (socket: Socket) => void {
+function sharedBy(options: ListenerOptions, complaints: Complaints): ConnectionOptions {
   const { source, clock, mta = null, maxFrame = defaultMaxFrame } = options
-  const shared: ConnectionOptions = {
+  return {
     source,
     clock,
     mta,
@@ -127,18 +172,9 @@ function acceptInto(
     complaints,
     deadlines: { ...DEFAULT_DEADLINES, ...options.deadlines },
   }
-  return socket => {
-    const connection = new Connection(socket, shared)
-    connections.add(connection)
-    socket.once('close', () => connections.delete(connection))
-  }
 }
 
-async function bind(
-  listenAddress: ListenAddress,
-  accept: (socket: Socket) => void,
-  complaints: Complaints,
-): Promise<Bound> {
+async function bind(listenAddress: ListenAddress, accept: Accept, complaints: Complaints): Promise<Bound> {
   const address = parseSocketAddress(listenAddress.address, 'listen')
   const server = createServer({ noDelay: true, keepAlive: true }, accept)
   const troubled = (error: Error): void => complaints.tell(listenError(listenAddress.address, error), {})
@@ -163,7 +199,28 @@ async function bind(
   }
 }
 
-function started(server: Server, where: ListenOptions, troubled: (error: Error) => void): Promise<void> {
+async function take({ fd, path }: ListeningSocket, accept: Accept, complaints: Complaints): Promise<Bound> {
+  const server = createServer({ noDelay: path === null, keepAlive: path === null }, accept)
+  const name = `file descriptor ${fd}`
+  try {
+    await started(server, { fd }, error => complaints.tell(listenError(name, error), {}))
+  } catch (error) {
+    server.close()
+    throw hostError('LISTEN_INHERITED', name, error instanceof Error ? error.message : String(error))
+  }
+  const actual = server.address()
+  const address: SocketAddress =
+    typeof actual === 'object' && actual !== null
+      ? { kind: 'inet', host: actual.address, port: actual.port, family: actual.family === 'IPv6' ? 6 : 4 }
+      : { kind: 'unix', path: path ?? '' }
+  return { server, address, remove() {} }
+}
+
+function started(
+  server: Server,
+  where: ListenOptions | { readonly fd: number },
+  troubled: (error: Error) => void,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
     server.listen(where, () => {

@@ -22,6 +22,7 @@ export type Program =
   | 'mariadb'
   | 'slapd'
   | 'redis'
+  | 'systemd'
 
 /** What is missing of these, in words; empty if nothing is. */
 export function missingPrograms(...programs: Program[]): string[] {
