@@ -109,7 +109,11 @@ async function run(options: RunOptions): Promise<ExitCode> {
   await manager.ready(servingText(daemon))
   const running = daemon
   hangups.listen(() => reload(running, log))
-  await untilEnded(running, log, asked.promise, () => void manager.ending())
+  let farewell: Promise<void> = Promise.resolve()
+  await untilEnded(running, log, asked.promise, () => {
+    farewell = manager.ending()
+  })
+  await farewell
   return EXIT.ok
 }
 

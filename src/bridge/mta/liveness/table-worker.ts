@@ -10,7 +10,7 @@ import { parentPort } from 'node:worker_threads'
 import { findRows, ROW, type Wanted, type WantedIn } from './socket-table.ts'
 import { NEW, type TableAnswer, type TableQuestion } from './table-question.ts'
 
-const FILES = { tcp: '/proc/net/tcp', tcp6: '/proc/net/tcp6' } as const
+const FILES = { tcp: '/proc/self/net/tcp', tcp6: '/proc/self/net/tcp6' } as const
 
 let buffer = Buffer.alloc(256 * 1024)
 
