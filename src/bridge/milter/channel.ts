@@ -43,6 +43,9 @@ export interface Waiter<T> {
   reject(error: HostError): void
 }
 
+/** One for all: there is a channel for each session. */
+const NOTHING = (): void => {}
+
 /** Replies held unread before the milter is not listened to any more. */
 const MOST_QUEUED = 256
 const MOST_QUEUED_BYTES = 1024 * 1024
@@ -51,9 +54,9 @@ export class Channel {
   /** What the milter is being asked, for messages. */
   stage = 'negotiation'
   /** The milter says that it is still at work. */
-  onProgress: () => void = () => {}
+  onProgress: () => void = NOTHING
   /** The connection is closed or given up; told once. */
-  onClosed: () => void = () => {}
+  onClosed: () => void = NOTHING
   readonly #name: string
   readonly #transport: Transport
   readonly #decoder: FrameDecoder
@@ -72,7 +75,7 @@ export class Channel {
   #reader: Waiter<Reply> | null = null
   #writer: Waiter<void> | null = null
 
-  constructor(name: string, transport: Transport, limits: FrameLimits, pulse: Pulse = { heard: 0 }) {
+  constructor(name: string, transport: Transport, limits: FrameLimits, pulse: Pulse) {
     this.#pulse = pulse
     this.#name = name
     this.#transport = transport

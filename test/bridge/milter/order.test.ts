@@ -95,7 +95,7 @@ class Conversation {
       withWriter: use => use(new PacketWriter()),
       meet: async () => {
         const wire = new Wire(this.peer, cuts)
-        const channel = new Channel('ext', wire, {})
+        const channel = new Channel('ext', wire, {}, milter.keeper)
         wire.channel = channel
         await channel.send(encodeCommand({ kind: 'negotiate', ...offer }))
         await channel.receive()

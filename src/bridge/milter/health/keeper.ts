@@ -50,8 +50,10 @@ export interface Prober {
 const PAUSES = { first: 250, most: 2_500 }
 /** Milliseconds between two looks whether the milter says anything while somebody waits. */
 const WATCH = 2_000
-/** Milliseconds that a milter has from its start to its first answer. */
-const START_LIMIT = 30_000
+/** Milliseconds that a milter has from its start to its first answer while its process is known to run: some load databases first. */
+const START_LIMIT = 300_000
+/** The same where nobody can say whether it runs. */
+const BLIND_LIMIT = 30_000
 /** Between probes meanwhile. */
 const START_PAUSES = { first: 100, most: 1_000 }
 
@@ -288,10 +290,10 @@ export class Keeper implements Keepable {
     const reviver = this.#reviver!
     const { control } = reviver
     this.#restarting = true
-    this.#tell(() => this.#standing.starting(`${why}; ${remedy} by ${control.description}`, this.#clock.now()))
+    this.#tell(() => this.#standing.starting(`${remedy} by ${control.description}; ${why}`, this.#clock.now()))
     try {
       await reviver.apply(remedy, this.#closing.signal)
-      await this.#untilItAnswers(control)
+      await this.#untilItAnswers(reviver)
       return null
     } catch (error) {
       const failure = error as Error
@@ -305,9 +307,10 @@ export class Keeper implements Keepable {
     }
   }
 
-  async #untilItAnswers(control: ProcessControl): Promise<void> {
+  async #untilItAnswers(reviver: Reviver): Promise<void> {
+    const { control } = reviver
     const { signal } = this.#closing
-    const deadline = this.#clock.monotonic() + START_LIMIT
+    const began = this.#clock.monotonic()
     const pauses = new Backoff(START_PAUSES, this.#random)
     for (;;) {
       const trouble = await this.#ask()
@@ -315,8 +318,10 @@ export class Keeper implements Keepable {
       if (trouble === null) return this.#answered()
       const { state, detail } = await control.status(signal)
       if (state === 'stopped' || state === 'failed') throw this.#notStarted(`${control.description}: ${detail}`)
-      if (this.#clock.monotonic() >= deadline) {
-        throw this.#notStarted(`it did not answer within ${START_LIMIT / 1000} s: ${trouble.reason}`)
+      const limit = state === 'running' ? START_LIMIT : BLIND_LIMIT
+      if (this.#clock.monotonic() - began >= limit) {
+        if (state === 'running') reviver.inVain()
+        throw this.#notStarted(`it did not answer within ${limit / 1000} s: ${trouble.reason}`)
       }
       await this.#pause(pauses.next())
     }

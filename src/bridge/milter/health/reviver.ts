@@ -16,7 +16,7 @@ const PAUSES = { first: 1_000, most: 60_000 }
 /** Milliseconds that it must have been well for the pauses to begin anew. */
 const WELL = 60_000
 /** Milliseconds that an order to the process may take. */
-const ORDER_LIMIT = 60_000
+const ORDER_LIMIT = 120_000
 
 export class Reviver {
   readonly control: ProcessControl
@@ -24,8 +24,8 @@ export class Reviver {
   readonly #pauses: Backoff
   #notBefore = Number.NEGATIVE_INFINITY
   #wellSince: number | null = null
-  /** It was started, and did not get well. */
-  #startedInVain = false
+  /** Its process runs and the milter is not there. */
+  #runsInVain = false
 
   constructor(control: ProcessControl, clock: Clock, random: () => number) {
     this.control = control
@@ -43,14 +43,14 @@ export class Reviver {
     if (now < this.#notBefore) return null
     if (kind === 'silent') return confirmed ? 'restart' : null
     if (kind !== 'absent') return null
-    // One that is said to run and is not there: to start it again would change nothing.
-    return this.#startedInVain ? 'restart' : 'start'
+    // To start what runs would change nothing.
+    return this.#runsInVain ? 'restart' : 'start'
   }
 
   /** Rejects with what came of it. */
   async apply(remedy: Remedy, signal: AbortSignal): Promise<void> {
     this.#wellSince = null
-    this.#startedInVain = true
+    this.#runsInVain = false
     this.#notBefore = this.#clock.monotonic() + this.#pauses.next()
     const limit = new AbortController()
     const { promise: late, reject } = Promise.withResolvers<never>()
@@ -66,10 +66,15 @@ export class Reviver {
     }
   }
 
+  /** Its process has run for as long as a milter may take to start, and the milter is not there. */
+  inVain(): void {
+    this.#runsInVain = true
+  }
+
   /** The milter answers. */
   well(): void {
     this.#wellSince ??= this.#clock.monotonic()
-    this.#startedInVain = false
+    this.#runsInVain = false
   }
 
   /** It does not answer any more. */

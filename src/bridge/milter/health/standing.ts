@@ -10,10 +10,20 @@
  */
 import type { FilterHealth, HealthState } from '../../../host/filter.ts'
 import { Backoff } from './backoff.ts'
-import type { Trouble } from './trouble.ts'
+import type { Trouble, TroubleKind } from './trouble.ts'
 
 /** Attempts in a row, those of probes and those of sessions, before nobody but a probe tries any more. */
 const MOST_FAILURES = 4
+
+/** What a probe that found this means. */
+const STATES: Readonly<Record<TroubleKind, HealthState>> = {
+  absent: 'down',
+  unreachable: 'down',
+  silent: 'wedged',
+  disagreeing: 'failing',
+  broken: 'failing',
+  late: 'failing',
+}
 
 /** Between two messages that may try a milter which fails at its work. */
 const TRIALS = { first: 1_000, most: 3_000 }
@@ -105,7 +115,7 @@ export class Standing {
     this.#unmet += 1
     this.#mute = kind === 'silent'
     if (this.#state === 'starting' && kind === 'absent') return false
-    return this.#change(kind === 'silent' ? 'wedged' : kind === 'absent' ? 'down' : 'failing', reason, wall)
+    return this.#change(STATES[kind], reason, wall)
   }
 
   /** A probe was answered. True when the state has changed. */

@@ -6,10 +6,10 @@
  */
 
 /**
- * `absent`: nobody listens. `silent`: it takes connections and does not answer them. `disagreeing`: what it answers to the offer is no
+ * `absent`: nobody listens. `unreachable`: it cannot be known whether somebody does. `silent`: it takes connections and does not answer them. `disagreeing`: what it answers to the offer is no
  * agreement. `broken`: it lost a connection or broke the protocol at work. `late`: it answered too late at work.
  */
-export type TroubleKind = 'absent' | 'silent' | 'disagreeing' | 'broken' | 'late'
+export type TroubleKind = 'absent' | 'unreachable' | 'silent' | 'disagreeing' | 'broken' | 'late'
 
 export interface Trouble {
   readonly kind: TroubleKind
@@ -34,7 +34,18 @@ export function troubleOf(error: unknown, signal: AbortSignal | null): Trouble |
   }
   const kind = Object.hasOwn(KINDS, code) ? KINDS[code] : undefined
   if (kind === undefined) return null
-  // A queue of waiting connections that is full belongs to a process that does not take them.
-  const full = kind === 'absent' && (cause as { readonly code?: unknown } | undefined)?.code === 'EAGAIN'
-  return { kind: full ? 'silent' : kind, code, reason }
+  return { kind: kind === 'absent' ? kindOfRefusal(cause) : kind, code, reason }
+}
+
+function kindOfRefusal(cause: unknown): TroubleKind {
+  switch ((cause as { readonly code?: unknown } | undefined)?.code) {
+    case 'ECONNREFUSED':
+    case 'ENOENT':
+      return 'absent'
+    // A queue of waiting connections that is full belongs to a process that does not take them.
+    case 'EAGAIN':
+      return 'silent'
+    default:
+      return 'unreachable'
+  }
 }

@@ -24,7 +24,7 @@ describe('a milter that is not there', () => {
     expect(await codeOf(new Play(filter).greet())).toBe('MILTER_CONNECT')
     const milter = await rawMilter({}, address)
     await until('it is up', () => filter.health().state === 'up')
-    expect(milter.letters()).toBe('OQ')
+    await milter.waitFor('QUIT', () => milter.letters() === 'OQ')
     expect(filter.needs()).not.toBeNull()
     await passes(await new Play(filter).greet())
     expect(events).toMatchObject([

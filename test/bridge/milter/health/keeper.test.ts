@@ -7,7 +7,13 @@ import { type HealthChange, Keeper, type Launch, type Prober } from '../../../..
 import { type HostError, hostError } from '../../../../src/host/errors.ts'
 import { type FakeClock, fakeClock } from '../../../../src/testing/clock.ts'
 
-type Condition = 'well' | 'absent' | 'silent' | 'disagreeing'
+type Condition = 'well' | 'absent' | 'forbidden' | 'silent' | 'disagreeing'
+
+function refusal(code: string): HostError {
+  const error = hostError('MILTER_CONNECT', 'ext', 'unix:/x', 'gone')
+  error.cause = Object.assign(new Error(code), { code })
+  return error
+}
 
 class Milter implements Prober {
   readonly name = 'ext'
@@ -26,7 +32,8 @@ class Milter implements Prober {
 
   async ask(signal: AbortSignal): Promise<void> {
     this.asked.push(this.#clock.monotonic() / 1_000)
-    if (this.condition === 'absent') throw hostError('MILTER_CONNECT', 'ext', 'unix:/x', 'gone')
+    if (this.condition === 'absent') throw refusal('ENOENT')
+    if (this.condition === 'forbidden') throw refusal('EACCES')
     if (this.condition === 'disagreeing') throw hostError('MILTER_NEGOTIATION', 'ext', 'no')
     if (this.condition === 'well') return
     await new Promise<void>((resolve, reject) => {
@@ -111,7 +118,7 @@ beforeEach(() => {
 })
 
 const closed = hostError('MILTER_CLOSED', 'ext', 'eom')
-const refused = hostError('MILTER_CONNECT', 'ext', 'unix:/x', 'gone')
+const refused = refusal('ENOENT')
 const launched = (key = 'one'): Launch => ({ key, control: () => control })
 const lose = (): void => keeper.failed(closed, null)
 
@@ -289,7 +296,7 @@ describe('the process', () => {
     await learn()
     expect(control.orders).toEqual(['start at 0'])
     expect(keeper.health.state).toBe('starting')
-    expect(keeper.health.reason).toMatch(/cannot be reached.*; start by test/)
+    expect(keeper.health.reason).toMatch(/^start by test; .*cannot be reached/)
     await clock.advance(1)
     expect(keeper.health.state).toBe('up')
   })
@@ -354,13 +361,7 @@ describe('the process', () => {
     expect(keeper.health.state).toBe('down')
     expect(keeper.health.reason).toMatch(/was started and does not work: test: it is failed/)
     await clock.advance('10m')
-    // What was started in vain is started anew: it may be said to run.
-    expect(control.orders.slice(0, 4).map(order => order.split(' ')[0])).toEqual([
-      'start',
-      'restart',
-      'restart',
-      'restart',
-    ])
+    expect(control.orders.every(order => order.startsWith('start at '))).toBe(true)
     const at = control.orders.map(order => Number(order.split(' ')[2]))
     const pauses = at.slice(1).map((time, n) => time - (at[n] as number))
     expect(pauses.slice(0, 6).every((pause, n) => pause >= 2 ** n && pause < 2 ** n + 2.6)).toBe(true)
@@ -368,15 +369,36 @@ describe('the process', () => {
     expect(pauses.length).toBeGreaterThan(10)
   })
 
-  test('that runs and does not answer within 30 s has not been started', async () => {
+  test('that runs has five minutes to its first answer, and is then started anew', async () => {
     milter.condition = 'absent'
     control.after = 'absent'
     await learn()
-    await clock.advance(20)
+    await clock.advance(295)
     expect(keeper.health.state).toBe('starting')
-    await clock.advance(15)
+    await clock.advance(10)
     expect(milter.changes.slice(0, 3)).toEqual(['unknown > down', 'down > starting', 'starting > down'])
-    expect(control.orders[1]).toMatch(/^restart at 3\d/)
+    expect(control.orders).toHaveLength(2)
+    expect(control.orders[1]).toMatch(/^restart at 30\d/)
+  })
+
+  test('of which nobody can say whether it runs has 30 s, and is only started again', async () => {
+    milter.condition = 'absent'
+    control.after = 'absent'
+    control.state = 'unknown'
+    await learn()
+    await clock.advance(29)
+    expect(keeper.health.state).toBe('starting')
+    await clock.advance(5)
+    expect(control.orders).toHaveLength(2)
+    expect(control.orders[1]).toMatch(/^start at 3\d/)
+  })
+
+  test('is left alone when it cannot be known whether the milter is there', async () => {
+    milter.condition = 'forbidden'
+    await learn()
+    await clock.advance(60)
+    expect(keeper.health.state).toBe('down')
+    expect(control.orders).toEqual([])
   })
 
   test('that cannot be started says so, and the milter is looked for all the same', async () => {

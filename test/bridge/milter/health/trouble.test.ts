@@ -6,7 +6,6 @@ const aborted = (kind: string): AbortSignal => AbortSignal.abort({ kind, detail:
 const interrupted = hostError('INTERRUPTED', 'ext', 'mail', 'x')
 
 test.each([
-  [hostError('MILTER_CONNECT', 'ext', 'unix:/x', 'gone'), 'absent'],
   [hostError('MILTER_CONNECT_TIMEOUT', 'ext', 'unix:/x', 4), 'silent'],
   [hostError('MILTER_NEGOTIATION', 'ext', 'no'), 'disagreeing'],
   [hostError('MILTER_CLOSED', 'ext', 'eom'), 'broken'],
@@ -15,10 +14,18 @@ test.each([
   expect(troubleOf(error, null)).toMatchObject({ kind, code: error.code, reason: error.message })
 })
 
-test('a queue that is full is that of a milter which takes nothing', () => {
-  const error = hostError('MILTER_CONNECT', 'ext', 'unix:/x', 'full')
-  error.cause = Object.assign(new Error('full'), { code: 'EAGAIN' })
-  expect(troubleOf(error, null)?.kind).toBe('silent')
+test.each([
+  ['ECONNREFUSED', 'absent'],
+  ['ENOENT', 'absent'],
+  ['EACCES', 'unreachable'],
+  ['EHOSTUNREACH', 'unreachable'],
+  ['ENOTFOUND', 'unreachable'],
+  // Its queue of waiting connections is full: it takes none of them.
+  ['EAGAIN', 'silent'],
+])('a connection that ends with %s means that it is %s', (code, kind) => {
+  const error = hostError('MILTER_CONNECT', 'ext', 'unix:/x', 'x')
+  error.cause = Object.assign(new Error('x'), { code })
+  expect(troubleOf(error, null)).toMatchObject({ kind, code: 'MILTER_CONNECT' })
 })
 
 test('an answer that came too late is its fault, one that nobody wanted any more is not', () => {
