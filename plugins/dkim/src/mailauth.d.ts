@@ -59,6 +59,7 @@ declare module 'mailauth/lib/dkim/dkim-verifier.js' {
 
   export interface BodyHasher {
     update(chunk: Uint8Array): void
+    digest(encoding: 'base64'): string
     mimeStructureStartFinder: { update(chunk: Uint8Array): void; getMimeStructureStart(): unknown }
   }
 
@@ -101,6 +102,7 @@ declare module 'mailauth/lib/dkim/dkim-verifier.js' {
     bodyHashes: Map<string, BodyHasher & { hash?: string }>
     arc: ArcData
     keyCache: KeyCache
+    /** Every hash is made here. Returns its key in `bodyHashes`. */
     addBodyHash(canonicalization: string, algorithm: string, length: number | ''): string
     prepareSignature(header: SignatureHeader): void
     finalChunk(): Promise<void>
@@ -193,14 +195,22 @@ declare module 'mailauth/lib/dmarc/index.js' {
   }>
 }
 
-declare module 'mailauth/lib/dkim/body/index.js' {
-  export function dkimBody(
-    canonicalization: string,
-    algorithm: string,
-    maxBodyLength: number | false,
-  ): {
+declare module 'mailauth/lib/dkim/body/simple.js' {
+  export class SimpleHash {
+    constructor(algorithm: string, maxBodyLength: number | undefined)
     update(chunk: Uint8Array): void
     digest(encoding: 'base64'): string
     mimeStructureStartFinder: { update(chunk: Uint8Array): void; getMimeStructureStart(): unknown }
+  }
+}
+
+declare module 'mailauth/lib/dkim/body/relaxed.js' {
+  export class RelaxedHash {
+    constructor(algorithm: string, maxBodyLength: number | undefined)
+    update(chunk: Uint8Array): void
+    digest(encoding: 'base64'): string
+    readonly byteLength: number
+    readonly canonicalizedLength: number
+    readonly bodyHashedBytes: number
   }
 }

@@ -6,9 +6,8 @@
  * kept. `l=` is never written: it would leave the end of the body to anybody.
  */
 import { createHash, sign } from 'node:crypto'
-import { dkimBody } from 'mailauth/lib/dkim/body/index.js'
+import { bodyHash } from '../body/hash.ts'
 import { type Field, textOf } from '../fields.ts'
-import { UNLOOKED } from '../unlooked.ts'
 import type { PrivateKey } from './keys.ts'
 
 type Way = 'relaxed' | 'simple'
@@ -38,15 +37,14 @@ export class MessageSigner {
   readonly #fields: readonly Field[]
   readonly #rules: SigningRules
   readonly #headerWay: Way
-  readonly #body: ReturnType<typeof dkimBody>
+  readonly #body: ReturnType<typeof bodyHash>
 
   constructor(fields: readonly Field[], rules: SigningRules) {
     const [headerWay, bodyWay] = rules.canonicalization.split('/') as [Way, Way]
     this.#fields = fields
     this.#rules = rules
     this.#headerWay = headerWay
-    this.#body = dkimBody(bodyWay, 'sha256', false)
-    this.#body.mimeStructureStartFinder = UNLOOKED
+    this.#body = bodyHash(bodyWay, 'sha256')
   }
 
   update(chunk: Uint8Array): void {

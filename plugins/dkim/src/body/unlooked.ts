@@ -1,6 +1,6 @@
 /**
- * mailauth's body hashes also look for the first part of a MIME message, for a result that nobody here reads. Without that
- * they are half as fast again. Used by whoever makes one.
+ * mailauth's body hashes also look for the first part of a MIME message, for a result that nobody here
+ * reads; without that they are half as fast again. Used by whoever makes one.
  */
 
 /** A part of mailauth's hashes that is left out. */
