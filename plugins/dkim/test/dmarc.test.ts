@@ -74,6 +74,38 @@ describe('the record that applies', () => {
   })
 })
 
+describe('a signature of a public suffix', () => {
+  const records = {
+    'co.uk': 'v=DMARC1; p=reject; psd=y',
+    'bank.co.uk': 'v=DMARC1; p=reject',
+  }
+  const signedBySuffix = async (author: string, given: Readonly<Record<string, string>>): Promise<string[]> => {
+    const path = folder({ key: RSA.pem })
+    const zone = {
+      's._domainkey.co.uk': { txt: [RSA.record] },
+      ...Object.fromEntries(Object.entries(given).map(([name, text]) => [`_dmarc.${name}`, { txt: [text] }])),
+    }
+    const keys = [{ domain: 'co.uk', selector: 's', file: `${path}/key`, from: ['*'] }]
+    const signed = await sign(MESSAGE.replace('ann@example.org', `ann@${author}`), { sign: { keys } })
+    const delivered = await verify(signed, { zone, from: `ann@${author}` })
+    return ['dkim', 'dmarc'].map(method => results(delivered, method)[0]!.split(' ')[0]!)
+  }
+
+  // RFC 9989 §4.10.2 has no list of suffixes: the tree walk says which organization a name is of.
+  it.each([
+    ['with psd=y', 'bank.co.uk', records],
+    ['with psd=y, for a name further down', 'news.bank.co.uk', records],
+    ['without a record', 'bank.co.uk', { 'bank.co.uk': 'v=DMARC1; p=reject' }],
+    ['with a record where only the suffix has one', 'bank.co.uk', { 'co.uk': 'v=DMARC1; p=reject; psd=y' }],
+  ])('%s is not aligned with its customers', async (_what, author, given) => {
+    expect(await signedBySuffix(author, given as Readonly<Record<string, string>>)).toEqual(['dkim=pass', 'dmarc=fail'])
+  })
+
+  it('stands for mail of the registry itself', async () => {
+    expect(await signedBySuffix('co.uk', records)).toEqual(['dkim=pass', 'dmarc=pass'])
+  })
+})
+
 const fail: DmarcResult = {
   result: 'fail',
   domain: 'example.org',

@@ -57,6 +57,50 @@ it('RFC 8463 A.2: the record of the example key is made here too', () => {
   expect(publicRecord(parsePrivateKey(SEED))).toBe(RECORDS['brisbane._domainkey.football.example.com'])
 })
 
+/** RFC 6376 appendix A.2, with the key of appendix C, to the blank: it is signed by simple/simple. */
+const SIMPLE = `DKIM-Signature: v=1; a=rsa-sha256; s=brisbane; d=example.com;
+      c=simple/simple; q=dns/txt; i=joe@football.example.com;
+      h=Received : From : To : Subject : Date : Message-ID;
+      bh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=;
+      b=AuUoFEfDxTDkHlLXSZEpZj79LICEps6eda7W3deTVFOk4yAUoqOB
+        4nujc7YopdG5dWLSdNg6xNAZpOPr+kHxt1IrE+NahM6L/LbvaHut
+        KVdkLLkpVaVVQPzeRDI009SO2Il5Lu7rDNH6mZckBdrIx0orEtZV
+        4bmp/YzhwvcubU4=;
+Received: from client1.football.example.com  [192.0.2.1]
+      by submitserver.example.com with SUBMISSION;
+      Fri, 11 Jul 2003 21:01:54 -0700 (PDT)
+From: Joe SixPack <joe@football.example.com>
+To: Suzie Q <suzie@shopping.example.net>
+Subject: Is dinner ready?
+Date: Fri, 11 Jul 2003 21:00:37 -0700 (PDT)
+Message-ID: <20030712040037.46341.5F8J@football.example.com>
+
+Hi.
+
+We lost the game. Are you hungry yet?
+
+Joe.
+`.replaceAll('\n', '\r\n')
+const SIMPLE_ZONE = {
+  'brisbane._domainkey.example.com': {
+    txt: [
+      'v=DKIM1; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDwIRP/UC3SBsEmGqZ9ZJW3/DkMoGeLnQg1fWn7/zYtIxN2SnFCjxOCKG9v3b4jYfcTNh5ijSsq631uBItLa7od+v/RtdC2UzJ1lWT947qR+Rcac2gbto/NMqJ0fzfVjH4OuKhitdY9tf6mcwGjaNBcWToIMmPSPDdQPNUYckcQ2QIDAQAB',
+    ],
+  },
+}
+
+it('RFC 6376 A.2: the signed example passes, and with one blank less it does not', async () => {
+  const signature = 'header.d=example.com header.s=brisbane header.a=rsa-sha256 header.b=AuUoFEfD'
+  expect(results(await verify(SIMPLE, { zone: SIMPLE_ZONE }), 'dkim')).toEqual([`dkim=pass ${signature}`])
+  for (const [from, to] of [
+    ['com  [', 'com ['],
+    ['lost the', 'lostthe'],
+  ] as const)
+    expect(results(await verify(SIMPLE.replace(from, to), { zone: SIMPLE_ZONE }), 'dkim')).toEqual([
+      expect.stringMatching(/^dkim=(?:fail|neutral) .*header\.d=example\.com/),
+    ])
+})
+
 const [head, ...rest] = UNSIGNED.split('\r\n\r\n')
 const BODY = Buffer.from(rest.join('\r\n\r\n'))
 const field = (line: string): { key: string; casedKey: string; line: Buffer } => ({

@@ -1,7 +1,8 @@
 // Signatures made here verify with OpenDKIM and dkimpy, and theirs here: all canonicalizations, RSA and Ed25519, small and large.
 
+import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { ED25519, RSA } from '../../../plugins/dkim/test/support/keys.ts'
+import { ED25519, folder, RSA } from '../../../plugins/dkim/test/support/keys.ts'
 import { MESSAGE, results, sign, verify } from '../../../plugins/dkim/test/support/play.ts'
 import { requirePrograms } from '../harness/index.ts'
 import { dkimpy, type Job, type OpenDkim, opendkim } from './tools.ts'
@@ -21,6 +22,8 @@ function letter(size: number): string {
 }
 
 const SIZES = { '10 KB': 10_000, '1 MB': 1_000_000 } as const
+const LARGE = 30_000_000
+
 /** The others' clocks cannot be told the time. */
 const passed = async (message: string): Promise<string[]> =>
   results(await verify(message, { now: Date.now() }), 'dkim').map(result => result.split(' ')[0]!)
@@ -85,6 +88,36 @@ requirePrograms('dkimpy')('dkimpy', () => {
       return { do: 'sign', message, domain: 'example.org', selector, c, ...key }
     })
     for (const header of (await dkimpy(jobs)) as string[]) expect(await passed(header + message)).toEqual(['dkim=pass'])
+  })
+})
+
+requirePrograms('dkimpy')('dkimpy, of large messages and of ARC', () => {
+  it('takes our signature of 30 MB, and its own of 30 MB is taken here', async () => {
+    const message = letter(LARGE)
+    const [took, header] = await dkimpy([
+      { do: 'verify', message: await sign(message, { keys: ['ed'] }), txt: TXT },
+      { do: 'sign', message, domain: 'example.org', selector: 'rsa', key: RSA.pem, c: ['simple', 'simple'] },
+    ])
+    expect(took).toBe(true)
+    expect(await passed(String(header) + message)).toEqual(['dkim=pass'])
+  }, 300_000)
+
+  it('finds our ARC seals whole: one, one on top of another, and not when the body was changed since', async () => {
+    const file = join(folder({ seal: RSA.pem }), 'seal')
+    const zone = { ...TXT, 's._domainkey.lists.example': RSA.record }
+    const seal = async (message: string): Promise<string> => {
+      const answers = Object.fromEntries(Object.entries(zone).map(([name, text]) => [name, { txt: [text] }]))
+      const options = { arc: { seal: { domain: 'lists.example', selector: 's', file } } }
+      const { message: sealed } = await verify(message, { now: Date.now(), zone: answers, options })
+      const fields = sealed!.headers.filter(({ name }) => name.startsWith('ARC-')).slice(0, 3)
+      return `${fields.map(({ name, value }) => `${name}:${value.replaceAll('\n', '\r\n')}\r\n`).join('')}${message}`
+    }
+    const once = await seal(await sign(letter(1000), { now: Date.now() }))
+    const twice = await seal(once)
+    expect(twice.match(/^ARC-Seal:/gm)).toHaveLength(2)
+    const changed = twice.replace('Trailing', 'Railing')
+    const jobs = [once, twice, changed].map((message): Job => ({ do: 'arc', message, txt: zone }))
+    expect((await dkimpy(jobs)).map(result => result === 'pass')).toEqual([true, true, false])
   })
 })
 
