@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { type NameServer, startNameServer } from '../dns/support/server.ts'
 import { mtaClient } from '../interop/harness/mtaClient.ts'
 import { type Place, place, type Running, start } from './support.ts'
 
@@ -71,6 +72,45 @@ describe('run', () => {
     daemon.process.kill('SIGHUP')
     await daemon.until(/the old one goes on serving.*lissen/)
     expect(await stampOf(at.socket)).toBe('second')
+  })
+
+  it('asks other name servers after SIGHUP changed dns.servers, and has forgotten what the old ones said', async () => {
+    const at = configured()
+    const server = async (word: string): Promise<NameServer> => {
+      const started = await startNameServer(({ packet }) => ({
+        answers: [{ name: packet.questions![0]!.name, type: 'TXT', ttl: 3600, data: word }],
+      }))
+      onTestFinished(() => started.close())
+      return started
+    }
+    const servers = [await server('first'), await server('second')] as const
+    const asking = (port: number): void => {
+      at.file(
+        'milterhost.config.ts',
+        `import { defineConfig } from 'milterhost'
+import { definePlugin } from 'milterhost/plugin'
+const ask = definePlugin({
+  name: 'ask',
+  setup: host => ({
+    async end(event) {
+      event.edit.prependHeader('X-Word', (await host.dns.txt('word.example'))[0])
+    },
+  }),
+})
+export default defineConfig({ listen: 'unix:${at.socket}', filters: [ask()], dns: { servers: ['127.0.0.1:${port}'] } })
+`,
+      )
+    }
+    asking(servers[0].port)
+    const daemon = await running(at)
+    expect(await stampOf(at.socket)).toBe('first')
+    expect(await stampOf(at.socket)).toBe('first')
+    expect(servers[0].asked).toHaveLength(1)
+    asking(servers[1].port)
+    daemon.process.kill('SIGHUP')
+    await daemon.until('reloaded')
+    expect(await stampOf(at.socket)).toBe('second')
+    expect(servers[0].asked).toHaveLength(1)
   })
 
   it('on SIGTERM lets a running message have a spoken 451 and ends', async () => {

@@ -110,7 +110,7 @@ requirePrograms('dkimpy')('dkimpy, of large messages and of ARC', () => {
       const options = { arc: { seal: { domain: 'lists.example', selector: 's', file } } }
       const { message: sealed } = await verify(message, { now: Date.now(), zone: answers, options })
       const fields = sealed!.headers.filter(({ name }) => name.startsWith('ARC-')).slice(0, 3)
-      return `${fields.map(({ name, value }) => `${name}:${value.replaceAll('\n', '\r\n')}\r\n`).join('')}${message}`
+      return `${fields.map(({ name, value }) => `${name}: ${value.replaceAll('\n', '\r\n')}\r\n`).join('')}${message}`
     }
     const once = await seal(await sign(letter(1000), { now: Date.now() }))
     const twice = await seal(once)
