@@ -87,7 +87,10 @@ export async function failsOnce({ host, address, at, onFailure, code, well, heal
     expect(first.answers).toEqual(answered(client, 'MRTE').map(command => [command, 'c']))
     expect([...first.edits, first.verdict].map(text)).toEqual(batch)
   }
-  heal?.()
+  if (heal !== undefined) {
+    heal()
+    await host.waitForMilters()
+  }
   await passes(client, well)
   await client.quit()
   expectEvents({ host, address, at, onFailure, code, well }, outcome)

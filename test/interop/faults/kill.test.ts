@@ -125,6 +125,7 @@ for (const kind of ['postfix', 'sendmail'] as const) {
 
         if (each.signal === 'SIGSTOP') process.kill(milter.pid, 'SIGCONT')
         else await startMilter('pymilter', milter.address)
+        await host.waitForMilters()
         if (each.replies === 2) await client.command('RSET')
         const next = await client.mail({
           from: 'alice@example.com',

@@ -121,7 +121,7 @@ for (const kind of ['postfix', 'sendmail'] as const) {
       each: Omit<Case, 'arm' | 'name'>,
       withAction: AttachedWith,
       address: string,
-      heal = () => {},
+      heal: (() => void) | undefined = undefined,
     ): Promise<void> {
       const { at, onFailure, mark } = each
       const client = await smtp(attached.port(hosts[mark][onFailure].address, withAction), { localAddress: address })
@@ -139,7 +139,10 @@ for (const kind of ['postfix', 'sendmail'] as const) {
         const marks = { 'X-First': `${OLD_BODY.length}`, 'X-Last': `${OLD_BODY.length}` }
         expected.set(subject, { marks, body: OLD_BODY, held: onFailure === 'quarantine' })
       }
-      heal()
+      if (heal !== undefined) {
+        heal()
+        await hosts[mark][onFailure].waitForMilters()
+      }
       await passes(client, mark)
       await client.quit()
     }

@@ -32,6 +32,8 @@ export interface RunningHost {
   eventsOf<T extends HostEvent['type']>(type: T): Extract<HostEvent, { type: T }>[]
   /** Waits until the events make it true. */
   waitFor(what: string, condition: (events: readonly HostEvent[]) => boolean, seconds?: number): Promise<void>
+  /** Waits until all external milters that were met are up: one that was away is not used before it has been found again. */
+  waitForMilters(): Promise<void>
   /** JSON log lines at warn and above. */
   complaints: readonly string[]
   daemon: Daemon
@@ -77,6 +79,14 @@ export async function startHost({ listen = 'unix', dns, ...config }: HostOptions
       events.filter((event): event is Extract<HostEvent, { type: T }> => event.type === type),
     waitFor: async (what, condition, seconds = PATIENCE) => {
       await until(what, () => condition(events), seconds)
+    },
+    waitForMilters: async () => {
+      await until('all milters are up', () => {
+        const states = new Map(
+          events.flatMap(event => (event.type === 'health-changed' ? [[event.filter, event.state]] : [])),
+        )
+        return [...states.values()].every(state => state === 'up')
+      })
     },
     daemon,
     stop: onCleanup(() => daemon.close()),

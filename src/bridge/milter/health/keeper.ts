@@ -81,7 +81,8 @@ export class Keeper implements Keepable {
   #nextLook: (() => void) | null = null
   #nextWatch: (() => void) | null = null
   #mutes = 0
-  /** What had come when a probe last failed. */
+  /** When a probe last failed, monotonic, and what had come then. */
+  #probedAt = 0
   #heardAtProbe = 0
   /** Questions that are not answered. */
   #waiting = 0
@@ -136,7 +137,11 @@ export class Keeper implements Keepable {
     const standing = this.#standing
     if (standing.clean) return null
     this.#listen()
-    return standing.admits(this.#clock.monotonic()) ? null : this.#refusalOf(filter)
+    const now = this.#clock.monotonic()
+    if (standing.admits(now)) return null
+    // To find nobody there costs nothing, so mail that comes brings the next probe forward.
+    if (this.#mutes === 0 && now - this.#probedAt >= PAUSES.first) this.look()
+    return this.#refusalOf(filter)
   }
 
   /** Why nothing more is to be asked on a connection that is open; `null` when it may be. */
@@ -269,6 +274,7 @@ export class Keeper implements Keepable {
   #unanswered(trouble: Trouble): Remedy | null {
     this.#mutes = trouble.kind === 'silent' ? this.#mutes + 1 : 0
     this.#heardAtProbe = this.heard
+    this.#probedAt = this.#clock.monotonic()
     this.#reviver?.unwell()
     this.#tell(() => this.#standing.probeFailed(trouble, this.#clock.now()))
     if (this.#standing.open) this.#giveUp()

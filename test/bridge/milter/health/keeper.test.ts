@@ -239,6 +239,18 @@ describe('mail', () => {
     expect(keeper.refusal('ext')).toBeNull()
   })
 
+  test('brings the next probe of an absent milter forward', async () => {
+    milter.condition = 'absent'
+    await learn()
+    await clock.advance(4)
+    expect(milter.asked.at(-1)).toBe(3.75)
+    milter.condition = 'well'
+    expect(keeper.refusal('ext')).not.toBeNull()
+    await settled()
+    expect(milter.asked.at(-1)).toBe(4)
+    expect(keeper.refusal('ext')).toBeNull()
+  })
+
   test('on connections that are open asks nothing more of a wedged milter until it says something', async () => {
     await learn()
     expect(keeper.shut('ext')).toBeNull()
