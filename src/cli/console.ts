@@ -17,6 +17,8 @@ Exit codes:
 
 export const print = (text: string): void => write(1, `${text}\n`)
 export const complain = (text: string): void => write(2, `${text}\n`)
+/** For a line that is written over; to a terminal only. */
+export const printProgress = (text: string): void => write(2, text)
 export const printBytes = (bytes: Uint8Array): void => write(1, bytes)
 export const printJson = (value: unknown): void => print(JSON.stringify(value, jsonValue, 2))
 

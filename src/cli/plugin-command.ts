@@ -12,9 +12,10 @@ import { hostError } from '../host/errors.ts'
 import { harmless } from '../host/observe/safe.ts'
 import type { CommandCall, ConfiguredPlugin, PluginCommand, PluginSubcommand } from '../host/plugin/command.ts'
 import { ConfigurationSource } from './configuration.ts'
-import { complain, EXIT, EXIT_HELP, type ExitCode, print } from './console.ts'
+import { complain, EXIT, EXIT_HELP, type ExitCode, print, printProgress } from './console.ts'
 import { surroundings } from './environment.ts'
 import { lazyDns } from './lazy-dns.ts'
+import { Progress } from './progress.ts'
 
 /** Commands that the package of another name brings, under `commands`. */
 const ELSEWHERE: Readonly<Record<string, string>> = { dmarc: 'dkim' }
@@ -71,14 +72,26 @@ function commandOf(
     const shown = examples === undefined ? '' : `\nExamples:\n${examples.map(line => `  ${line}\n`).join('')}`
     sub.addHelpText('after', `${shown}${EXIT_HELP}`)
     sub.action(async () => {
-      const code = await run({
-        operands: sub.args,
-        options: sub.opts<CommandCall['options']>(),
-        print: text => print(lines(text)),
-        complain: text => complain(lines(text)),
-        ...lent,
-        clock: { now: () => Date.now() },
-      })
+      const terminal = process.stderr.isTTY ? printProgress : null
+      const progress = new Progress(terminal, () => performance.now())
+      const aside = (write: (text: string) => void) => (text: string) => {
+        progress.clear()
+        write(lines(text))
+      }
+      let code: Awaited<ReturnType<typeof run>>
+      try {
+        code = await run({
+          operands: sub.args,
+          options: sub.opts<CommandCall['options']>(),
+          print: aside(print),
+          complain: aside(complain),
+          progress: (at, total) => progress.show(at, total),
+          ...lent,
+          clock: { now: () => Date.now() },
+        })
+      } finally {
+        progress.clear()
+      }
       done(code === 1 || code === 2 ? code : EXIT.ok)
     })
   }

@@ -41,6 +41,7 @@ async function run(
     entries: async () => written.map((given, i) => ({ name: `dkim${i}`, options: given })),
     print: text => out.push(text),
     complain: text => err.push(text),
+    progress: () => {},
     dns: fakeDns(zone),
     clock: { now: () => now },
   })

@@ -49,6 +49,11 @@ export interface CommandCall {
   print(text: string): void
   /** A line on standard error. */
   complain(text: string): void
+  /**
+   * How far long work has come, in any unit; `total` is `null` when nobody knows. Shown on standard error when that is a terminal,
+   * a few times a second at most, and nowhere else. Call it as often as you like.
+   */
+  progress(done: number, total: number | null): void
   readonly dns: Dns
   readonly clock: { now(): number }
 }
