@@ -86,7 +86,7 @@ describe('milterhost NAME', () => {
     expect(milterhost(['bell', 'ring'], { cwd }).code).toBe(2)
     expect(milterhost(['bell', 'ring', '1', '--wrong'], { cwd }).code).toBe(2)
     expect(milterhost(['bell', 'rong'], { cwd }).code).toBe(2)
-  })
+  }, 90_000)
 
   it('says where it looked when the package is not installed or brings no command', () => {
     const { path: cwd } = installed(null)

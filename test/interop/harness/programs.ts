@@ -23,6 +23,7 @@ export type Program =
   | 'slapd'
   | 'redis'
   | 'systemd'
+  | 'script'
 
 /** What is missing of these, in words; empty if nothing is. */
 export function missingPrograms(...programs: Program[]): string[] {

@@ -63,7 +63,7 @@ export class Converter {
           const count = Math.max(options.known.after, options.known.suspicious, 1)
           return [mark('origin', null, { first, last, count, expires: last + options.life })]
         }
-        case 'trapped': {
+        default: {
           const first = Math.max(0, old.until - TRAP_LIFE)
           return [mark('trap', null, { first, last: first, count: 0, expires: old.until })]
         }
