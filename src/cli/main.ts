@@ -10,6 +10,7 @@ import { complain, EXIT, EXIT_HELP, type ExitCode } from './console.ts'
 import { doctorCommand } from './doctor.ts'
 import { drainCommand } from './drain.ts'
 import { explainCommand } from './explain.ts'
+import { importCommand } from './import.ts'
 import { listCommand } from './list.ts'
 import { livenessAgentCommand } from './liveness-agent.ts'
 import { pluginCommand } from './plugin-command.ts'
@@ -60,6 +61,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     .addCommand(checkCommand(done))
     .addCommand(listCommand(done))
     .addCommand(doctorCommand(done))
+    .addCommand(importCommand(done))
     .addCommand(tryCommand(done))
     .addCommand(testCommand(done))
     .addCommand(policyCommand(done))

@@ -103,6 +103,10 @@ const table = {
   SCENARIO_FAILED: (title: string, failures: readonly string[]): string =>
     `scenario ${title} failed:\n${failures.map(line => `  ${line}`).join('\n')}`,
   MESSAGE_UNREADABLE: (file: string, what: string): string => `the message ${file} cannot be read: ${what}`,
+  IMPORT_UNREADABLE: (file: string, what: string): string => `the configuration ${file} cannot be read: ${what}`,
+  IMPORT_SYNTAX: (where: string, what: string): string => `${where}: ${what}`,
+  OUTPUT_EXISTS: (file: string): string => `${file} is there and was left as it is: --force replaces it`,
+  OUTPUT_FAILED: (file: string, what: string): string => `${file} cannot be written: ${what}`,
   DOCTOR_POSTFIX: (directory: string, what: string): string =>
     `the Postfix configuration in ${directory} cannot be read: ${what}`,
   DOCTOR_SENDMAIL: (file: string, what: string): string => `the Sendmail configuration ${file} cannot be read: ${what}`,
