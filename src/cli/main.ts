@@ -11,6 +11,7 @@ import { doctorCommand } from './doctor.ts'
 import { drainCommand } from './drain.ts'
 import { explainCommand } from './explain.ts'
 import { importCommand } from './import.ts'
+import { initCommand } from './init.ts'
 import { listCommand } from './list.ts'
 import { livenessAgentCommand } from './liveness-agent.ts'
 import { pluginCommand } from './plugin-command.ts'
@@ -60,6 +61,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     .addCommand(runCommand(done))
     .addCommand(checkCommand(done))
     .addCommand(listCommand(done))
+    .addCommand(initCommand(done))
     .addCommand(doctorCommand(done))
     .addCommand(importCommand(done))
     .addCommand(tryCommand(done))

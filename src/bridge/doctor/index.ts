@@ -15,6 +15,9 @@ import type { Site } from './site.ts'
 export type { Check, Diagnosis, Finding } from './finding.ts'
 export { type Examined, gatherSite } from './gather.ts'
 export { type Machine, thisMachine } from './machine.ts'
+export { readPostfixConfig } from './postfix-config.ts'
+export { readSendmailConfig } from './sendmail-config.ts'
+export { type Starter, starterConfiguration } from './starter.ts'
 
 export const CHECKS: readonly Check[] = [
   ...chainChecks,
