@@ -1,12 +1,14 @@
 /**
  * Finds, executes and validates the configuration for the commands; without one, the shipped default.
  */
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseSocketAddress } from '../bridge/wire/index.ts'
 import { installation } from '../host/config/installation.ts'
 import { ConfigLoader } from '../host/config/loader.ts'
 import { locateConfig, SYSTEM_FOLDER } from '../host/config/locate.ts'
-import { type Configuration, validateConfig } from '../host/config/validate.ts'
+import { ConfigError, type Configuration, validateConfig } from '../host/config/validate.ts'
+import { withLines } from '../host/config/where.ts'
 import { hostError } from '../host/errors.ts'
 import { systemClock } from '../host/time/clock.ts'
 import { within } from '../host/time/within.ts'
@@ -47,6 +49,11 @@ export class ConfigurationSource {
       what => hostError('CONFIG_THREW', path, what),
     )
     const name = file ?? 'the default configuration'
-    return { file, configuration: validateConfig(raw, name, address => void parseSocketAddress(address, 'listen')) }
+    try {
+      return { file, configuration: validateConfig(raw, name, address => void parseSocketAddress(address, 'listen')) }
+    } catch (error) {
+      if (!(error instanceof ConfigError) || file === null) throw error
+      throw new ConfigError(name, withLines(error.problems, readFileSync(file, 'utf8')))
+    }
   }
 }

@@ -116,6 +116,10 @@ describe('a running daemon', () => {
     at.configure('stamp()')
     const reloaded = at.command('reload')
     expect([reloaded.code, reloaded.out]).toEqual([0, expect.stringMatching(/^Configuration 2 serves, .*: stamp\.$/m)])
+    at.configure('stamp()', 'limits: { body: -1 },')
+    await expect(at.ask({ do: 'reload' })).rejects.toThrow(
+      /milterhost\.config\.ts is not .*\n {2}line 7: limits\.body must/,
+    )
     writeFileSync(join(at.path, 'milterhost.config.ts'), 'export default {\n  listen: [,\n')
     const refused = at.command('reload')
     expect([refused.code, refused.err]).toEqual([2, expect.stringMatching(/milterhost\.config\.ts:3:1: /)])

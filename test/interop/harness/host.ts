@@ -37,6 +37,8 @@ export interface RunningHost {
   /** JSON log lines at warn and above. */
   complaints: readonly string[]
   daemon: Daemon
+  /** Path of its control socket. */
+  control: string
   stop(): Promise<void>
 }
 
@@ -67,6 +69,13 @@ export async function startHost({ listen = 'unix', dns, ...config }: HostOptions
     services: { dns: resolver, metrics: new MetricsRegistry() },
     observe: event => events.push(event),
     load: async () => configuration,
+    control: {
+      place: `${dir}/control.sock`,
+      overrides: `${dir}/filters.json`,
+      version: 'test',
+      pid: process.pid,
+      end() {},
+    },
   })
   const [address] = daemon.addresses
   if (address === undefined) throw new Error('the host listens nowhere')
@@ -89,6 +98,7 @@ export async function startHost({ listen = 'unix', dns, ...config }: HostOptions
       })
     },
     daemon,
+    control: `${dir}/control.sock`,
     stop: onCleanup(() => daemon.close()),
   }
 }
