@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { launcherErrors } from '../../src/bridge/launch/launcher/error.ts'
+import { LAUNCHER_ERRORS } from '../../src/bridge/launch/launcher/error.ts'
 import { wireErrors } from '../../src/bridge/wire/error.ts'
 import { errorCodes } from '../../src/host/errors.ts'
 
@@ -9,7 +9,7 @@ const ROOT = resolve(import.meta.dirname, '../..')
 const page = readFileSync(join(ROOT, 'docs/errors.md'), 'utf8')
 const sections = page.split(/^### /m).slice(1)
 const documented = sections.map(section => section.split('\n', 1)[0]!)
-const codes = [...errorCodes(), ...Object.keys(wireErrors), ...Object.keys(launcherErrors)]
+const codes = [...errorCodes(), ...Object.keys(wireErrors), ...LAUNCHER_ERRORS]
 
 describe('docs/errors.md', () => {
   it('has each code of the tables once, and no other', () => {

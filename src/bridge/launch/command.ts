@@ -35,6 +35,7 @@ export class CommandControl implements ProcessControl {
   readonly description: string
   readonly #filter: string
   readonly #process: Process
+  #before: Promise<void> = Promise.resolve()
 
   constructor({ filter, entry, drop, tools, clock, log }: CommandOptions) {
     this.description = `command ${entry.command[0]}`
@@ -71,17 +72,19 @@ export class CommandControl implements ProcessControl {
     await this.#process.stop(CLOSING)
   }
 
-  /** What was begun goes on when the signal is aborted; only the wait ends. */
+  /** One thing at a time. What was begun goes on when the signal is aborted; only the wait ends. */
   async #do(action: Action, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
     const { promise, reject } = Promise.withResolvers<never>()
     const aborted = (): void => reject(new Error(abortText(signal)))
     if (signal.aborted) throw launchFailure(this.#filter, action, this.description, abortText(signal))
     signal.addEventListener('abort', aborted, { once: true })
     try {
-      await Promise.race([work(), promise])
+      const done = this.#before.then(work)
+      this.#before = done.catch(() => {})
+      await Promise.race([done, promise])
     } catch (error) {
       if (error instanceof Refusal && error.result === 'throttled') {
-        throw hostError('LAUNCH_THROTTLED', this.#filter, this.description, Math.ceil(error.wait / 1000))
+        throw hostError('LAUNCH_THROTTLED', this.#filter, this.description, Math.ceil(this.#process.wait / 1000))
       }
       throw launchFailure(this.#filter, action, this.description, (error as Error).message)
     } finally {

@@ -7,7 +7,7 @@
 import type { Clock } from '../../host/time/clock.ts'
 import type { ProcessControl, ProcessStatus } from './control.ts'
 import { type Action, launchFailure } from './failure.ts'
-import type { InitEntry, initCommand } from './launcher/init.ts'
+import type { InitEntry, initCommand } from './init-command.ts'
 import { run } from './run.ts'
 
 export abstract class InitControl implements ProcessControl {

@@ -9,7 +9,8 @@ import { fstatSync } from 'node:fs'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { hostError } from '../../host/errors.ts'
-import { type Answer, decodeAnswer, encodeRequest, FrameCutter, type Operation } from './launcher/frame.ts'
+import { type Answer, FRAME, type Operation } from './launcher/frame.ts'
+import { decodeAnswer, encodeRequest } from './launcher-frame.ts'
 import { abortText } from './run.ts'
 
 /** Set by the launcher for the milterhost that it starts. */
@@ -22,15 +23,14 @@ interface Waiting {
 
 export class LauncherClient {
   readonly #socket: Duplex
-  readonly #cutter = new FrameCutter()
   readonly #waiting = new Map<number, Waiting>()
   #number = 0
   #gone = false
 
   constructor(socket: Duplex) {
     this.#socket = socket
-    socket.on('data', (chunk: Buffer) => {
-      for (const frame of this.#cutter.push(chunk)) this.#take(frame)
+    socket.on('readable', () => {
+      for (let frame = this.#next(); frame !== null; frame = this.#next()) this.#take(frame)
     })
     socket.on('error', () => this.close())
     socket.on('close', () => this.close())
@@ -64,6 +64,10 @@ export class LauncherClient {
     this.#socket.destroy()
     for (const { reject } of this.#waiting.values()) reject(hostError('LAUNCHER_GONE'))
     this.#waiting.clear()
+  }
+
+  #next(): Buffer | null {
+    return this.#socket.read(FRAME.size) as Buffer | null
   }
 
   #take(frame: Buffer): void {

@@ -6,8 +6,8 @@
  */
 import type { Clock } from '../../host/time/clock.ts'
 import type { ProcessStatus } from './control.ts'
+import type { initCommand } from './init-command.ts'
 import { InitControl } from './init-control.ts'
-import type { initCommand } from './launcher/init.ts'
 import { run } from './run.ts'
 
 export class SystemdControl extends InitControl {

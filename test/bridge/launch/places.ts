@@ -2,9 +2,20 @@
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll } from 'vitest'
+import { afterAll, describe, test } from 'vitest'
 
-export const isRoot: boolean = process.getuid?.() === 0
+const isRoot = process.getuid?.() === 0
+
+/** `describe` for what only root can do: elsewhere one test that says so, and fails with CI=true. */
+export function asRoot(name: string, suite: () => void): void {
+  describe(name, () => {
+    if (isRoot) return suite()
+    test('needs root', context => {
+      if (process.env.CI === 'true') throw new Error('needs root')
+      context.skip('needs root')
+    })
+  })
+}
 
 export function folder(): string {
   const path = mkdtempSync(join(isRoot ? '/var/lib' : tmpdir(), 'milterhost-launch-'))

@@ -1,21 +1,17 @@
 /**
- * What the launcher can complain of: code and message, one table, documented in `docs/errors.md` like those of the host.
+ * What the launcher can complain of.
  *
- * A `Refusal` is what a request comes to when it is not done; its result is one of the words that fit into an answer, its message
- * is for the log only, because milterhost is never told more than fits into a frame. Used by the launcher, and by milterhost for commands of its own.
+ * A `LauncherError` ends it, or leaves the file as it was read before; its codes are documented in `docs/errors.md` like those of the host. A
+ * `Refusal` is what a request comes to when it is not done: its result is one of the words that fit into an answer, its message is for
+ * the log. Used by the launcher, and by milterhost for commands of its own.
  */
 import type { Result } from './frame.ts'
 
-export const launcherErrors = {
-  LAUNCHER_USAGE: (what: string): string => `${what}; milterhost-launcher --help says how it is called`,
-  LAUNCHER_FILE: (path: string, what: string): string => `${path} is not used: ${what}`,
-  LAUNCHER_PROGRAM: (path: string, what: string): string => `${path} is not run as root: ${what}`,
-  LAUNCHER_USER: (what: string): string => `nothing is started: ${what}`,
-}
+export const LAUNCHER_ERRORS = ['LAUNCHER_USAGE', 'LAUNCHER_FILE', 'LAUNCHER_PROGRAM', 'LAUNCHER_USER'] as const
 
 export class LauncherError extends Error {
-  readonly code: keyof typeof launcherErrors
-  constructor(code: keyof typeof launcherErrors, message: string) {
+  readonly code: (typeof LAUNCHER_ERRORS)[number]
+  constructor(code: (typeof LAUNCHER_ERRORS)[number], message: string) {
     super(message)
     this.code = code
   }
@@ -23,11 +19,8 @@ export class LauncherError extends Error {
 
 export class Refusal extends Error {
   readonly result: Result
-  /** Milliseconds after which it may be asked again. */
-  readonly wait: number
-  constructor(result: Result, message: string, wait = 0) {
+  constructor(result: Result, message: string) {
     super(message)
     this.result = result
-    this.wait = wait
   }
 }

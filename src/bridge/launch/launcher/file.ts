@@ -5,52 +5,46 @@
  * to root, may not be written by group or others, and none is a symbolic link. The same is asked of the programs that run as root.
  * Read at the launcher's start and at its SIGHUP; anything wrong throws and nothing of it is used.
  */
-import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync, type Stats } from 'node:fs'
+import { lstatSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { type Entry, entryProblems, isObject } from './entry.ts'
-import { LauncherError, launcherErrors } from './error.ts'
+import { LauncherError } from './error.ts'
 import { isId } from './frame.ts'
 
 const LARGEST = 64 * 1024
 const MOST = 64
 
 /** What keeps root from believing it, or `null`. */
-export function distrust(path: string): string | null {
+function distrust(path: string): string | null {
   if (!/^(\/[^/]+)+$/.test(path) || /\/\.\.?(\/|$)/.test(path)) return 'it is not a plain absolute path'
   for (let at = path; ; at = dirname(at)) {
     const stat = lstatSync(at, { throwIfNoEntry: false })
     if (stat === undefined) return `${at} does not exist`
-    const wrong = objection(stat)
-    if (wrong !== null) return `${at} ${wrong}`
-    if (at !== path && !stat.isDirectory()) return `${at} is not a folder`
+    if (stat.isSymbolicLink()) return `${at} is a symbolic link`
+    if (at === path ? !stat.isFile() : !stat.isDirectory()) return `${at} is not a ${at === path ? 'file' : 'folder'}`
+    if (stat.uid !== 0) return `${at} belongs to user ${stat.uid}, not to root`
+    if ((stat.mode & 0o022) !== 0) return `${at} may be written by others (mode ${(stat.mode & 0o7777).toString(8)})`
     if (at === '/') return null
   }
 }
 
-function objection(stat: Stats): string | null {
-  if (stat.isSymbolicLink()) return 'is a symbolic link'
-  if (stat.uid !== 0) return `belongs to user ${stat.uid}, not to root`
-  return (stat.mode & 0o022) === 0
-    ? null
-    : `may be written by others than root (mode ${(stat.mode & 0o7777).toString(8)})`
-}
-
 export function trustedProgram(path: string): string {
   const wrong = distrust(path)
-  if (wrong !== null) throw new LauncherError('LAUNCHER_PROGRAM', launcherErrors.LAUNCHER_PROGRAM(path, wrong))
+  if (wrong !== null) throw new LauncherError('LAUNCHER_PROGRAM', `${path} is not run as root: ${wrong}`)
   return path
 }
 
 /** By id. A command has to name its user: here nobody runs as the one who asks. */
 export function readEntries(path: string): ReadonlyMap<string, Entry> {
   const refuse = (what: string): never => {
-    throw new LauncherError('LAUNCHER_FILE', launcherErrors.LAUNCHER_FILE(path, what))
+    throw new LauncherError('LAUNCHER_FILE', `${path} is not used: ${what}`)
   }
   const wrong = distrust(path)
   if (wrong !== null) refuse(wrong)
+  if (lstatSync(path).size > LARGEST) refuse(`it has more than ${LARGEST} bytes`)
   let parsed: unknown
   try {
-    parsed = JSON.parse(readRegular(path))
+    parsed = JSON.parse(readFileSync(path, 'utf8'))
   } catch (error) {
     refuse((error as Error).message)
   }
@@ -63,18 +57,4 @@ export function readEntries(path: string): ReadonlyMap<string, Entry> {
   })
   if (problems.length > 0) refuse(problems.join('; '))
   return new Map(given as [string, Entry][])
-}
-
-/** What is read is what was looked at. */
-function readRegular(path: string): string {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
-  try {
-    const stat = fstatSync(fd)
-    const wrong = stat.isFile() ? objection(stat) : 'is no file'
-    if (wrong !== null) throw new Error(`it ${wrong}`)
-    if (stat.size > LARGEST) throw new Error(`it has ${stat.size} bytes; ${LARGEST} is the most`)
-    return readFileSync(fd, 'utf8')
-  } finally {
-    closeSync(fd)
-  }
 }

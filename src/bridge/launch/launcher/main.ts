@@ -11,7 +11,7 @@ import { closeSync, readdirSync, readFileSync } from 'node:fs'
 import type { Duplex } from 'node:stream'
 import { parseArgs } from 'node:util'
 import { systemClock } from '../../../host/time/clock.ts'
-import { LauncherError, launcherErrors } from './error.ts'
+import { LauncherError, Refusal } from './error.ts'
 import { readEntries, trustedProgram } from './file.ts'
 import { findIdentity, hostPlan } from './plan.ts'
 import { launch, proven } from './process.ts'
@@ -24,116 +24,102 @@ const HELP = `usage: milterhost-launcher [--file FILE] --user USER [--group GROU
   --check   only say whether FILE can be used, and what it allows
 Example: milterhost-launcher --user milterhost -- /usr/bin/milterhost run`
 
+const NEEDED = { CAP_KILL: 5n, CAP_SETGID: 6n, CAP_SETUID: 7n, CAP_SETPCAP: 8n }
+
+/** Of what milters print, nothing may look like a line of somebody else. */
+const log = (text: string): void =>
+  console.error(text.replaceAll(/[^\x20-\x7e]/g, one => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`))
+
 /** Resolves to the exit code. `young` is an option that the Node of milterhost is to be started with. */
 export async function main(args: readonly string[], young: string): Promise<number> {
-  const log = (text: string): void => console.error(text.replaceAll(/[^\x20-\x7e]/g, escaped))
   try {
-    return await start(args, young, log)
+    return await run(args, young)
   } catch (error) {
-    const { code, message } = error as LauncherError
-    log(`${code ?? 'LAUNCHER_USAGE'}: ${message}`)
+    const { code, message } = error as Error & { readonly code?: string }
+    if (code?.startsWith('LAUNCHER_')) log(`${code}: ${message}`)
+    else if (code?.startsWith('ERR_PARSE_ARGS')) log(`LAUNCHER_USAGE: ${message}`)
+    else if (error instanceof Refusal) log(`LAUNCHER_USER: milterhost does not run: ${message}`)
+    else throw error
     return 2
   }
 }
 
-/** Of what milters print, nothing may look like a line of somebody else. */
-const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
-
-async function start(args: readonly string[], young: string, log: (text: string) => void): Promise<number> {
-  const { values: options, positionals: command } = parse(args)
-  if (options.help) {
+async function run(args: readonly string[], young: string): Promise<number> {
+  const usage = (what: string): LauncherError => new LauncherError('LAUNCHER_USAGE', `${what}; see --help`)
+  const text = { type: 'string' } as const
+  const flag = { type: 'boolean' } as const
+  const options = { file: text, user: text, group: text, check: flag, help: flag }
+  const { values, positionals: command } = parseArgs({ args: [...args], options, allowPositionals: true })
+  if (values.help) {
     console.log(HELP)
     return 0
   }
-  const file = options.file ?? '/etc/milterhost/launch.json'
-  const entries = readEntries(file)
-  if (options.check) {
+  const { file = '/etc/milterhost/launch.json', user, group } = values
+  let entries = readEntries(file)
+  if (values.check) {
     console.log(
-      [`${file} allows:`, ...[...entries].map(([id, entry]) => `  ${id}  ${JSON.stringify(entry)}`)].join('\n'),
+      [`${file} allows:`, ...[...entries].map(([id, entry]) => `${id}  ${JSON.stringify(entry)}`)].join('\n  '),
     )
     return 0
   }
   if (process.getuid?.() !== 0) throw usage('it has to be started as root')
-  if (options.user === undefined) throw usage('--user is missing: who milterhost is to be')
+  // setpriv says nothing when it may not empty the bounding set.
+  const [, effective = '0'] = /^CapEff:\s*(\w+)/m.exec(readFileSync('/proc/self/status', 'latin1')) ?? []
+  const lacking = Object.entries(NEEDED).filter(([, bit]) => ((BigInt(`0x${effective}`) >> bit) & 1n) === 0n)
+  if (lacking.length > 0) throw usage(`it lacks ${lacking.map(([name]) => name).join(', ')}`)
+  if (user === undefined) throw usage('--user is missing: who milterhost is to be')
   if (!command[0]?.startsWith('/')) throw usage('after -- the absolute path of milterhost is missing')
+  const trusted = (name: string): string => trustedProgram(`/usr/bin/${name}`)
   const tools = { prlimit: trusted('prlimit'), setpriv: trusted('setpriv'), env: trusted('env') }
-  let identity: ReturnType<typeof findIdentity>
-  try {
-    identity = findIdentity({ user: options.user, ...(options.group !== undefined && { group: options.group }) })
-  } catch (error) {
-    throw new LauncherError('LAUNCHER_USER', launcherErrors.LAUNCHER_USER((error as Error).message))
-  }
-  const sockets = process.env.LISTEN_PID === String(process.pid) ? Number(process.env.LISTEN_FDS) || 0 : 0
-  closeStray(3 + sockets)
-  const own = 3 + sockets
-  const env = {
-    ...process.env,
-    LISTEN_PID: undefined,
-    MILTERHOST_LAUNCHER_FD: String(own),
-    NODE_OPTIONS: `${young} ${process.env.NODE_OPTIONS ?? ''}`.trim(),
-  }
+  const identity = findIdentity({ user, ...(group !== undefined && { group }) })
+  const own = 3 + (process.env.LISTEN_PID === String(process.pid) ? Number(process.env.LISTEN_FDS) || 0 : 0)
+  closeStray(own)
+  const NODE_OPTIONS = `${young} ${process.env.NODE_OPTIONS ?? ''}`.trim()
+  const env = { ...process.env, LISTEN_PID: undefined, MILTERHOST_LAUNCHER_FD: String(own), NODE_OPTIONS }
   const plan = hostPlan(command, identity, tools.setpriv, env)
-  const inherited = Array.from({ length: own }, (_, fd) => fd)
-  const child = launch(plan, [...inherited, 'pipe'], process.cwd())
-  const ended = new Promise<number>(resolve => {
-    child.once('exit', (code, signal) => resolve(signal === null ? (code ?? 1) : 1))
-  })
-  const server = new LauncherServer(entries, tools, { clock: systemClock, log })
+  const child = launch(plan, [...Array(own).keys(), 'pipe'], process.cwd())
+  const ended = new Promise<number>(resolve => child.once('exit', code => resolve(code ?? 1)))
+  const init = { systemctl: '/usr/bin/systemctl', service: '/usr/sbin/service' }
+  const server = new LauncherServer({ entries: () => entries, tools, ...init, clock: systemClock, log })
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     process.on(signal, () => {
-      if (signal === 'SIGHUP') reread(server, file, log)
+      if (signal === 'SIGHUP') entries = reread(file) ?? entries
       child.kill(signal)
     })
   }
   // Without a listener Node opens its debugger, and with it root's rights, to whoever may connect.
-  process.on('SIGUSR1', () => {})
+  process.on('SIGUSR1', () => log('SIGUSR1 does nothing here'))
   server.serve(child.stdio[own] as Duplex)
-  try {
-    await proven(child, plan, systemClock)
-  } catch (error) {
-    throw new LauncherError('LAUNCHER_USER', launcherErrors.LAUNCHER_USER(`milterhost: ${(error as Error).message}`))
-  }
-  log(`milterhost runs as ${identity.user}, process ${child.pid}; ${entries.size} milters may be started`)
+  // The clock's timers do not keep Node from ending while it waits for one.
+  const awake = setInterval(() => {}, 60_000)
+  await proven(child, plan, systemClock)
+  log(`milterhost runs as ${user}, process ${child.pid}; ${entries.size} milters may be started`)
   const code = await ended
   await server.end()
+  clearInterval(awake)
   return code
 }
 
-function reread(server: LauncherServer, file: string, log: (text: string) => void): void {
+function reread(file: string): ReturnType<typeof readEntries> | null {
   try {
-    server.entries = readEntries(file)
-    void server.forget()
-    log(`${file} read again: ${server.entries.size} milters may be started`)
+    const entries = readEntries(file)
+    log(`${file} read again: ${entries.size} milters may be started`)
+    return entries
   } catch (error) {
-    log(`${(error as LauncherError).code}: ${(error as Error).message}; what was read before stays`)
+    log(`LAUNCHER_FILE: ${(error as Error).message}; what was read before stays`)
+    return null
   }
 }
-
-function parse(args: readonly string[]) {
-  const text = { type: 'string' } as const
-  const flag = { type: 'boolean' } as const
-  try {
-    const options = { file: text, user: text, group: text, check: flag, help: flag }
-    return parseArgs({ args: [...args], options, allowPositionals: true })
-  } catch (error) {
-    throw usage((error as Error).message)
-  }
-}
-
-const usage = (what: string): LauncherError => new LauncherError('LAUNCHER_USAGE', launcherErrors.LAUNCHER_USAGE(what))
-
-const trusted = (name: string): string => trustedProgram(`/usr/bin/${name}`)
 
 /** Open files that somebody before us forgot would go on to every process; those of Node close themselves. */
 function closeStray(first: number): void {
   for (const name of readdirSync('/proc/self/fd')) {
-    const fd = Number(name)
-    if (fd < first) continue
+    if (Number(name) < first) continue
     try {
-      const [, flags = ''] = /^flags:\s*(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1')) ?? []
-      if ((Number.parseInt(flags, 8) & 0o2000000) === 0) closeSync(fd)
+      const [, flags = ''] = /^flags:\s*(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${name}`, 'latin1')) ?? []
+      if ((Number.parseInt(flags, 8) & 0o2000000) === 0) closeSync(Number(name))
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error // the folder that was being listed
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error // The folder that was being listed.
     }
   }
 }

@@ -4,10 +4,10 @@
  *
  * Nothing is restarted here; who wants it running asks again, and is put off when that comes too often. What holds: at most one process
  * at a time; a process that /proc does not show with the user, groups and capabilities ordered is killed and counts as not started; when
- * the process is gone, so is its group. Used by the launcher, and by milterhost for commands of its own.
+ * the process is gone, so is its group. One start at a time; a stop may come any time. Used by the launcher, and by milterhost for commands of its own.
  */
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import type { Clock } from '../../../host/time/clock.ts'
 import { Refusal } from './error.ts'
@@ -17,7 +17,6 @@ import type { Plan } from './plan.ts'
 const STARTS = 10
 const STARTS_WITHIN = 60_000
 const PROVEN_WITHIN = 10_000
-const LINE = 1000
 
 export interface ProcessOptions {
   /** Made anew for each start. Throws when it cannot be. */
@@ -25,8 +24,6 @@ export interface ProcessOptions {
   readonly clock: Clock
   /** A line of its output, of at most 1000 characters. */
   line(text: string): void
-  /** It ended although nobody stopped it. */
-  died?(how: string): void
 }
 
 export class Process {
@@ -36,7 +33,6 @@ export class Process {
   readonly #options: ProcessOptions
   readonly #starts: number[] = []
   #child: ChildProcess | null = null
-  #started: Promise<void> = Promise.resolve()
   #ended: Promise<void> = Promise.resolve()
   #stopping = false
 
@@ -48,30 +44,25 @@ export class Process {
     return this.#child?.pid ?? null
   }
 
-  /** Resolves when it runs, at once if it does already. Rejects with a `Refusal`. */
-  async start(): Promise<void> {
-    if (this.#stopping) await this.#ended
-    if (this.#child === null) this.#started = this.#begin()
-    await this.#started
+  /** Milliseconds until a start is allowed. */
+  get wait(): number {
+    const oldest = this.#starts.at(-STARTS) ?? Number.NEGATIVE_INFINITY
+    return Math.max(0, oldest + STARTS_WITHIN - this.#options.clock.monotonic())
   }
 
-  async #begin(): Promise<void> {
+  /** Resolves when it runs, at once if it does already. Rejects with a `Refusal`, or with what `plan` threw. */
+  async start(): Promise<void> {
+    if (this.#child !== null) return
     const { clock, line } = this.#options
-    const wait = this.wait
-    if (wait > 0) throw new Refusal('throttled', `it was started ${STARTS} times within a minute`, wait)
+    if (this.wait > 0) throw new Refusal('throttled', `it was started ${STARTS} times within a minute`)
+    this.#starts.splice(0, this.#starts.length - STARTS + 1)
     this.#starts.push(clock.monotonic())
-    if (this.#starts.length > STARTS) this.#starts.shift()
-    let plan: Plan
-    try {
-      plan = this.#options.plan()
-    } catch (error) {
-      throw new Refusal('not-prepared', (error as Error).message)
-    }
+    const plan = this.#options.plan()
     const child = launch(plan, ['ignore', 'pipe', 'pipe'])
     this.#child = child
+    this.#stopping = false
     this.#ended = new Promise(resolve => {
-      child.once('error', () => resolve(this.#gone(1, null)))
-      child.once('exit', (code, signal) => resolve(this.#gone(code ?? 0, signal)))
+      for (const event of ['error', 'exit']) child.once(event, () => resolve(this.#gone(child)))
     })
     for (const stream of [child.stdout!, child.stderr!]) cutLines(stream, line)
     try {
@@ -94,22 +85,13 @@ export class Process {
     cancel()
   }
 
-  /** Milliseconds until a start is allowed. */
-  get wait(): number {
-    const oldest = this.#starts.at(-STARTS)
-    return oldest === undefined ? 0 : Math.max(0, oldest + STARTS_WITHIN - this.#options.clock.monotonic())
-  }
-
-  #gone(code: number, signal: NodeJS.Signals | null): void {
-    const child = this.#child!
+  #gone(child: ChildProcess): void {
     // Those that it started keep its socket, and the next one could not have it.
     killGroup(child, 'SIGKILL')
-    const ran = this.state === 'running'
     this.#child = null
-    this.last = { exit: code, signal }
-    this.state = this.#stopping || (code === 0 && signal === null) ? 'stopped' : 'failed'
-    if (ran && !this.#stopping) this.#options.died?.(ending(child))
-    this.#stopping = false
+    this.last = { exit: child.exitCode ?? 0, signal: child.signalCode }
+    this.state = this.#stopping || child.exitCode === 0 ? 'stopped' : 'failed'
+    if (!this.#stopping) this.#options.line(`(${ending(child)})`)
   }
 }
 
@@ -123,54 +105,39 @@ export function launch(plan: Plan, stdio: StdioOptions, cwd = '/'): ChildProcess
   }
 }
 
-export const ending = ({ exitCode, signalCode }: ChildProcess): string =>
+const ending = ({ exitCode, signalCode }: ChildProcess): string =>
   signalCode === null ? `it ended with ${exitCode}` : `it was ended by ${signalCode}`
 
 /** Resolves when all stages are behind it and /proc shows what was ordered; else it is killed and this rejects. */
 export async function proven(child: ChildProcess, plan: Plan, clock: Clock): Promise<void> {
   const late = clock.monotonic() + PROVEN_WITHIN
-  let failed: string | null = null
-  if (child.pid === undefined)
-    failed = await new Promise(resolve => child.once('error', error => resolve(error.message)))
-  while (failed === null && plan.stages.length > 0) {
-    if (child.exitCode !== null || child.signalCode !== null) failed = `${ending(child)} before it had begun`
-    else if (clock.monotonic() > late) failed = 'it did not begin in time'
-    else {
-      const seen = look(child.pid!, plan)
-      if (seen === 'proven') return
-      if (seen === 'waiting') await new Promise<void>(resolve => clock.after(10, resolve))
-      else failed = seen
-    }
+  let seen: string | null = 'waiting'
+  if (child.pid === undefined) seen = await new Promise(resolve => child.once('error', error => resolve(error.message)))
+  while (seen === 'waiting') {
+    seen = look(child.pid!, plan)
+    if (child.exitCode !== null || child.signalCode !== null) seen = `${ending(child)} before it had begun`
+    else if (clock.monotonic() > late) seen = 'it did not begin in time'
+    else if (seen === 'waiting') await new Promise<void>(resolve => clock.after(10, resolve))
   }
-  if (failed === null) return
+  if (seen === null) return
   killGroup(child, 'SIGKILL')
-  throw new Refusal('not-started', failed)
+  throw new Refusal('not-started', seen)
 }
 
-function look(pid: number, { stages, identity }: Plan): 'proven' | 'waiting' | string {
-  let text = ''
-  try {
-    text = readFileSync(`/proc/${pid}/status`, 'latin1')
-  } catch {
-    return 'waiting' // ended, or /proc is hidden from us: then its time runs out
-  }
-  const found = new Map([...text.matchAll(/^(\w+):[ \t]*(.*?)[ \t]*$/gm)].map(([, name, value]) => [name!, value!]))
-  if (stages.includes(found.get('Name') ?? '') || /^[ZX]/.test(found.get('State') ?? 'X')) return 'waiting'
-  const ordered: [string, string][] = stages.includes('setpriv') ? [['NoNewPrivs', '1']] : []
-  if (identity !== null) {
-    const { uid, gid, groups } = identity
-    ordered.push(['Uid', Array(4).fill(uid).join('\t')], ['Gid', Array(4).fill(gid).join('\t')])
-    ordered.push(['Groups', [...groups].sort((a, b) => a - b).join(' ')])
-    for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb']) ordered.push([set, '0'.repeat(16)])
-  }
-  const wrong = ordered.find(([name, value]) => found.get(name) !== value)
-  return wrong === undefined ? 'proven' : `it has ${wrong[0]} ${found.get(wrong[0])} instead of ${wrong[1]}`
+/** `null` when it is as ordered, else what it is not. */
+function look(pid: number, { stages, proof }: Plan): string | null {
+  if (stages.length === 0) return null
+  // Hidden from us it may be, and then its time runs out; gone it is not before its end was told.
+  const rows = existsSync(`/proc/${pid}`) ? readFileSync(`/proc/${pid}/status`, 'latin1').split(/[ \t]*\n/) : []
+  const [, name = stages[0]!] = rows[0]?.split('\t') ?? []
+  if (stages.includes(name) || rows.some(row => /^State:\t[ZX]/.test(row))) return 'waiting'
+  const missing = proof.find(row => !rows.includes(row))
+  return missing === undefined ? null : `it is not what was ordered, ${missing.replace('\t', ' ')}`
 }
 
 function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
-  if (child.pid === undefined) return
   try {
-    process.kill(-child.pid, signal)
+    if (child.pid !== undefined) process.kill(-child.pid, signal)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') child.kill(signal)
   }
@@ -180,11 +147,11 @@ function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
 function cutLines(stream: Readable, tell: (text: string) => void): void {
   let rest = ''
   stream.setEncoding('utf8').on('data', (chunk: string) => {
-    const parts = (rest + chunk).split('\n')
-    rest = parts.pop()!
-    for (const part of parts) for (let at = 0; at === 0 || at < part.length; at += LINE) tell(part.slice(at, at + LINE))
-    for (; rest.length > LINE; rest = rest.slice(LINE)) tell(rest.slice(0, LINE))
+    const text = rest + chunk
+    const pieces = text.match(/[^\n]{1000}\n?|[^\n]*\n/g) ?? []
+    rest = text.slice(pieces.join('').length)
+    for (const piece of pieces) tell(piece.replace('\n', ''))
   })
   stream.on('end', () => rest !== '' && tell(rest))
-  stream.on('error', () => {}) // it ended; that is told by its exit
+  stream.on('error', () => {}) // It ended; that is told by its exit.
 }

@@ -12,61 +12,43 @@ import type { Clock } from '../../../host/time/clock.ts'
 import type { Entry } from './entry.ts'
 import { Refusal } from './error.ts'
 import { trustedProgram } from './file.ts'
-import { type Answer, decodeRequest, encodeAnswer, FrameCutter, type Operation, type Request } from './frame.ts'
-import { type InitEntry, initCommand } from './init.ts'
+import { type Answer, decodeRequest, encodeAnswer, FRAME, type Operation, type Request } from './frame.ts'
 import { findIdentity, planOf, type Tools } from './plan.ts'
 import { Process } from './process.ts'
 
 const INIT_LIMIT = 120_000
+const MOST_UNANSWERED = 64
 
-/** What a frame asks for, if the entries allow it. The one place where that is decided. */
-export function permitted(
-  frame: Buffer,
-  entries: ReadonlyMap<string, Entry>,
-): { readonly request: Request; readonly entry: Entry | null } | null {
+export interface LauncherOptions {
+  /** As the file was read last. */
+  entries(): ReadonlyMap<string, Entry>
+  readonly tools: Tools
+  readonly systemctl: string
+  readonly service: string
+  readonly clock: Clock
+  log(text: string): void
+}
+
+/** What a frame asks for and the entry that allows it; `null` when it is no frame. The one place where that is decided. */
+export function permitted(frame: Buffer, entries: ReadonlyMap<string, Entry>): [Request, Entry | null] | null {
   const request = decodeRequest(frame)
-  return request === null ? null : { request, entry: entries.get(request.id) ?? null }
+  return request === null ? null : [request, entries.get(request.id) ?? null]
 }
 
 export class LauncherServer {
-  /** Replaced when the file is read again. */
-  entries: ReadonlyMap<string, Entry>
-  readonly #tools: Tools
-  readonly #clock: Clock
-  readonly #log: (text: string) => void
-  readonly #init: typeof initCommand
+  readonly #options: LauncherOptions
   readonly #processes = new Map<string, Process>()
   readonly #busy = new Set<string>()
+  #unanswered = 0
 
-  constructor(
-    entries: ReadonlyMap<string, Entry>,
-    tools: Tools,
-    { clock, log, init }: { readonly clock: Clock; log(text: string): void; readonly init?: typeof initCommand },
-  ) {
-    this.entries = entries
-    this.#tools = tools
-    this.#clock = clock
-    this.#log = log
-    this.#init = init ?? initCommand
+  constructor(options: LauncherOptions) {
+    this.#options = options
   }
 
   serve(socket: Duplex): void {
-    const cutter = new FrameCutter()
-    socket.on('data', (chunk: Buffer) => {
-      for (const frame of cutter.push(chunk)) {
-        const asked = permitted(frame, this.entries)
-        if (asked === null) {
-          this.#log('milterhost sent what is no request; the connection is closed, and nothing more is started for it')
-          socket.destroy()
-          return
-        }
-        void this.#answer(asked.request, asked.entry).then(answer => {
-          if (socket.destroyed || socket.write(encodeAnswer(answer)) || socket.isPaused()) return
-          socket.pause().once('drain', () => socket.resume())
-        })
-      }
-    })
-    socket.on('error', error => this.#log(`the connection to milterhost failed: ${error.message}`))
+    socket.on('error', error => this.#options.log(`the connection to milterhost failed: ${error.message}`))
+    socket.on('drain', () => this.#read(socket))
+    socket.on('readable', () => this.#read(socket))
   }
 
   /** Ends all that it runs. */
@@ -74,86 +56,71 @@ export class LauncherServer {
     await Promise.all([...this.#processes.values()].map(process => process.stop()))
   }
 
-  /** Stops what the entries no longer have; a changed entry is used from its next start on. */
-  async forget(): Promise<void> {
-    for (const [id, process] of this.#processes) {
-      const entry = this.entries.get(id)
-      if (entry === undefined || !('command' in entry)) await process.stop()
+  #read(socket: Duplex): void {
+    while (this.#unanswered < MOST_UNANSWERED && !socket.writableNeedDrain) {
+      const frame = socket.read(FRAME.size) as Buffer | null
+      if (frame === null) return
+      const asked = permitted(frame, this.#options.entries())
+      if (asked === null) {
+        this.#options.log('milterhost sent what is no request; nothing more is taken from it')
+        socket.destroy()
+        return
+      }
+      this.#unanswered++
+      void this.#answer(...asked).then(answer => {
+        this.#unanswered--
+        if (!socket.destroyed && socket.write(encodeAnswer(answer))) this.#read(socket)
+      })
     }
   }
 
   async #answer({ operation, number, id }: Request, entry: Entry | null): Promise<Answer> {
-    const none = { number, state: 'unknown', own: false, pid: null, last: null, wait: 0 } as const
+    const none = { number, result: 'done', state: 'unknown', own: false, pid: null, last: null, wait: 0 } as const
     if (entry === null) return { ...none, result: 'unknown-id' }
     if (this.#busy.has(id)) return { ...none, result: 'busy' }
     this.#busy.add(id)
+    let result: Answer['result'] = 'done'
     try {
-      if (!('command' in entry)) return { ...none, ...(await this.#ask(entry, operation)) }
-      const process = this.#process(id)
-      const done = await this.#run(process, id, operation)
-      const { state, pid, last, wait } = process
-      const signal = last?.signal ? constants.signals[last.signal] : 0
-      return { number, own: true, state, pid, last: last && { exit: last.exit, signal }, wait, ...done }
+      if (!('command' in entry)) return { ...none, state: await this.#ask(entry, operation) }
+      if (operation === 'stop' || operation === 'restart') await this.#process(id).stop()
+      if (operation === 'start' || operation === 'restart') await this.#process(id).start()
+    } catch (error) {
+      result = error instanceof Refusal ? error.result : 'not-prepared'
+      this.#options.log(`${id}: ${operation} failed: ${(error as Error).message}`)
     } finally {
       this.#busy.delete(id)
     }
-  }
-
-  async #run(process: Process, id: string, operation: Operation): Promise<Pick<Answer, 'result'>> {
-    try {
-      if (operation === 'stop' || operation === 'restart') await process.stop()
-      if (operation === 'start' || operation === 'restart') await process.start()
-      if (operation !== 'status') this.#log(`${id}: ${operation} done, ${process.pid ?? 'no process'}`)
-      return { result: 'done' }
-    } catch (error) {
-      this.#log(`${id}: ${operation} refused: ${(error as Error).message}`)
-      return { result: error instanceof Refusal ? error.result : 'not-started' }
-    }
+    if (!('command' in entry)) return { ...none, result }
+    const { state, pid, last, wait } = this.#process(id)
+    if (operation !== 'status') this.#options.log(`${id}: ${operation}: ${state}, process ${pid}`)
+    const ended = last && { exit: last.exit, signal: last.signal === null ? 0 : constants.signals[last.signal] }
+    return { number, result, own: true, state, pid, last: ended, wait }
   }
 
   #process(id: string): Process {
-    const known = this.#processes.get(id)
-    if (known !== undefined) return known
-    const process = new Process({
-      plan: () => {
-        const entry = this.entries.get(id)
-        if (entry === undefined || !('command' in entry)) throw new Error('it is no longer in the file')
-        return planOf(entry, findIdentity(entry), this.#tools)
-      },
-      clock: this.#clock,
-      line: text => this.#log(`${id} says: ${text}`),
-      died: how => this.#log(`${id}: ${how}`),
-    })
+    const { clock, log, tools } = this.#options
+    const plan = (): ReturnType<typeof planOf> => {
+      const entry = this.#options.entries().get(id)
+      if (entry === undefined || !('command' in entry)) throw new Error('it is no longer in the file')
+      return planOf(entry, findIdentity(entry), tools)
+    }
+    const process = this.#processes.get(id) ?? new Process({ plan, clock, line: text => log(`${id} says: ${text}`) })
     this.#processes.set(id, process)
     return process
   }
 
-  async #ask(entry: InitEntry, operation: Operation): Promise<Pick<Answer, 'result' | 'state'>> {
-    const command = this.#init(entry, operation)
-    try {
-      const ended = await runInit(command)
-      if (operation === 'status') return { result: 'done', state: ended === 0 ? 'running' : 'stopped' }
-      this.#log(`${command.join(' ')}: ended with ${ended}`)
-      return { result: ended === 0 ? 'done' : 'init-failed', state: 'unknown' }
-    } catch (error) {
-      this.#log(`${command.join(' ')}: ${(error as Error).message}`)
-      return { result: 'init-failed', state: 'unknown' }
-    }
+  /** The system's init, as root. By its exit code it says whether it was done, or for a status whether it runs. */
+  async #ask(entry: Exclude<Entry, { command: unknown }>, operation: Operation): Promise<Answer['state']> {
+    const { systemctl, service } = this.#options
+    const [program, ...args] =
+      'systemd' in entry
+        ? [systemctl, operation === 'status' ? 'is-active' : operation, '--', entry.systemd]
+        : [service, entry.service, operation]
+    const env = { PATH: '/usr/sbin:/usr/bin' }
+    const child = spawn(trustedProgram(program!), args, { stdio: 'ignore', cwd: '/', env, timeout: INIT_LIMIT })
+    const code = await new Promise((resolve, reject) => child.once('exit', resolve).once('error', reject))
+    if (operation === 'status') return code === 0 ? 'running' : 'stopped'
+    if (code !== 0) throw new Refusal('init-failed', `${program} ended with ${code}`)
+    return 'unknown'
   }
-}
-
-/** The output of the init goes where the launcher's goes, but for a status, which is asked often. */
-function runInit([program, ...args]: readonly [string, ...string[]]): Promise<number | null> {
-  return new Promise((resolve, reject) => {
-    const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' }
-    const child = spawn(trustedProgram(program), args, {
-      cwd: '/',
-      env,
-      stdio: 'ignore',
-      timeout: INIT_LIMIT,
-      killSignal: 'SIGKILL',
-    })
-    child.once('error', reject)
-    child.once('exit', resolve)
-  })
 }

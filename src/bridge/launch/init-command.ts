@@ -2,11 +2,12 @@
  * The system's own init, asked by program and arguments: systemctl, service, or the script itself.
  *
  * Only which program; who runs it sees to the rest. systemd blocks until the job is done; a unit with a socket or D-Bus name is
- * activated by that unit itself. Used by the launcher as root, and by milterhost where it may ask on its own.
+ * activated by that unit itself. For milterhost where it may ask on its own; the launcher, which
+ * runs as root on Linux only, knows its two programs by heart.
  */
 import { existsSync } from 'node:fs'
-import type { Entry } from './entry.ts'
-import type { Operation } from './frame.ts'
+import type { Entry } from './launcher/entry.ts'
+import type { Operation } from './launcher/frame.ts'
 
 const SYSTEMCTL = ['/usr/bin/systemctl', '/bin/systemctl']
 const SERVICE = ['/usr/sbin/service', '/sbin/service']
