@@ -46,8 +46,7 @@ export async function main(args: readonly string[], young: string): Promise<numb
 
 async function run(args: readonly string[], young: string): Promise<number> {
   const usage = (what: string): LauncherError => new LauncherError('LAUNCHER_USAGE', `${what}; see --help`)
-  const text = { type: 'string' } as const
-  const flag = { type: 'boolean' } as const
+  const [text, flag] = [{ type: 'string' }, { type: 'boolean' }] as const
   const options = { file: text, user: text, group: text, check: flag, help: flag }
   const { values, positionals: command } = parseArgs({ args: [...args], options, allowPositionals: true })
   if (values.help) {
@@ -84,19 +83,19 @@ async function run(args: readonly string[], young: string): Promise<number> {
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
     process.on(signal, () => {
       if (signal === 'SIGHUP') entries = reread(file) ?? entries
+      server.forget()
       child.kill(signal)
     })
   }
   // Without a listener Node opens its debugger, and with it root's rights, to whoever may connect.
   process.on('SIGUSR1', () => log('SIGUSR1 does nothing here'))
   server.serve(child.stdio[own] as Duplex)
-  // The clock's timers do not keep Node from ending while it waits for one.
-  const awake = setInterval(() => {}, 60_000)
+  // The clock's timers do not keep Node from ending while it waits for one; whoever called this exits.
+  setInterval(() => {}, 60_000)
   await proven(child, plan, systemClock)
   log(`milterhost runs as ${user}, process ${child.pid}; ${entries.size} milters may be started`)
   const code = await ended
   await server.end()
-  clearInterval(awake)
   return code
 }
 

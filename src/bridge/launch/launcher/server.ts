@@ -56,6 +56,11 @@ export class LauncherServer {
     await Promise.all([...this.#processes.values()].map(process => process.stop()))
   }
 
+  /** Stops what the file no longer has. A changed entry is used from its next start on. */
+  forget(): void {
+    for (const [id, process] of this.#processes) if (!this.#options.entries().has(id)) void process.stop()
+  }
+
   #read(socket: Duplex): void {
     while (this.#unanswered < MOST_UNANSWERED && !socket.writableNeedDrain) {
       const frame = socket.read(FRAME.size) as Buffer | null

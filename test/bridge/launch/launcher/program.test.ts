@@ -186,11 +186,13 @@ asRoot('milterhost-launcher', () => {
 
   test('reads its file again at SIGHUP, and keeps what it had when that is broken', async () => {
     const { child, client, said } = await launcher({ one: sleeper })
+    const { pid } = await client.request('start', 'one', never)
     allow({ two: sleeper })
     child.kill('SIGHUP')
     await until('it to be read', () => said().includes('read again: 1 milters'))
     expect(await client.request('status', 'two', never)).toMatchObject({ result: 'done' })
     expect(await client.request('start', 'one', never)).toMatchObject({ result: 'unknown-id' })
+    await until('what is no longer allowed to be stopped', () => !isRunning(pid!))
     writeFileSync(file, '{ "three": ')
     child.kill('SIGHUP')
     await until('it to complain', () => said().includes('what was read before stays'))
