@@ -223,7 +223,7 @@ function stepsOf(line: Line, reader: Reader): ScenarioStep[] {
     case 'HEADER':
       return [{ line: number, kind: 'header', ...fieldOf(line, rest) }]
     case 'BODY':
-      return [{ line: number, kind: 'body', text: reader.block(line) ?? `${line.words()[0]?.text ?? ''}\n` }]
+      return [{ line: number, kind: 'body', text: reader.block(line) ?? `${textOf(line, rest)}\n` }]
     case 'MESSAGE': {
       const text = reader.block(line)
       if (text === null) throw line.bad('MESSAGE needs a block: MESSAGE <<EOF')
@@ -257,8 +257,13 @@ function messageSteps(line: Line, text: string): ScenarioStep[] {
 function fieldOf(line: Line, text: string): { name: string; value: string } {
   const [, name, value = ''] = /^([\x21-\x39\x3b-\x7e]+)[ \t]*:[ \t]*(.*)$/s.exec(text) ?? []
   if (name === undefined) throw line.bad(`a header field is NAME: VALUE, not ${JSON.stringify(text.slice(0, 60))}`)
-  const [word, ...more] = value.startsWith('"') ? wordsOf(value, line) : []
-  return { name, value: word?.form === 'quoted' && more.length === 0 ? word.text : value }
+  return { name, value: textOf(line, value) }
+}
+
+/** The rest of a line: all of it as it is, or what one pair of quotes holds. */
+function textOf(line: Line, rest: string): string {
+  const [word, ...more] = rest.startsWith('"') ? wordsOf(rest, line) : []
+  return word?.form === 'quoted' && more.length === 0 ? word.text : rest
 }
 
 /** `CONNECT [ADDRESS [NAME]] [key=value…]`; a name `unknown` could not be verified. */

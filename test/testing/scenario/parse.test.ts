@@ -35,7 +35,7 @@ RCPT <b@example.com>
 DATA
 HEADER Subject: hello there
 HEADER X-Folded: "one\\n two"
-BODY hello
+BODY hello "there"
 BODY <<EOF
 # no comment here
 EOF
@@ -76,7 +76,7 @@ DISCONNECT
     { line: 16, kind: 'data' },
     { line: 17, kind: 'header', name: 'Subject', value: 'hello there' },
     { line: 18, kind: 'header', name: 'X-Folded', value: 'one\n two' },
-    { line: 19, kind: 'body', text: 'hello\n' },
+    { line: 19, kind: 'body', text: 'hello "there"\n' },
     { line: 20, kind: 'body', text: '# no comment here\n' },
     { line: 23, kind: 'end' },
     {
