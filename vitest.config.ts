@@ -12,7 +12,7 @@ const config: ViteUserConfig = defineConfig({
     ],
   },
   test: {
-    include: ['test/**/*.test.ts', 'plugins/*/test/**/*.test.ts'],
+    include: ['test/**/*.test.ts', '{plugins,packages}/*/test/**/*.test.ts'],
     testTimeout: 20_000,
     hookTimeout: 60_000,
     // Counted by .ci/run; the file is named there.

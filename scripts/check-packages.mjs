@@ -1,9 +1,10 @@
 // Packs every package of the repository, checks the tarballs with publint and attw, installs them together in an empty
-// folder, and runs the installed command there: what a user would get, and nothing of the checkout.
+// folder, and runs the installed command there: what a user would get, and nothing of the checkout. With them an author begins too.
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { checkCreated } from './check-created.mjs'
 
 const root = resolve(import.meta.dirname, '..')
 const work = mkdtempSync(join(tmpdir(), 'milterhost-packages-'))
@@ -12,15 +13,18 @@ const run = (command, args, options = {}) =>
 
 try {
   run('npm', ['run', 'build'], { stdio: 'inherit' })
-  const plugins = readdirSync(join(root, 'plugins')).map(name => join(root, 'plugins', name))
-  const tarballs = [root, ...plugins].map(folder => {
+  const folders = ['plugins', 'packages'].flatMap(part =>
+    readdirSync(join(root, part)).map(name => join(root, part, name)),
+  )
+  const tarballs = [root, ...folders].map(folder => {
     const [{ filename }] = JSON.parse(run('npm', ['pack', '--json', '--pack-destination', work], { cwd: folder }))
     return join(work, filename)
   })
   for (const tarball of tarballs) {
     console.log(`checking ${tarball.slice(work.length + 1)}`)
     run('npx', ['publint', tarball, '--strict'], { stdio: 'inherit' })
-    run('npx', ['attw', tarball, '--profile', 'esm-only'], { stdio: 'inherit' })
+    // What makes plugins exports nothing that has types.
+    if (!tarball.includes('/create-')) run('npx', ['attw', tarball, '--profile', 'esm-only'], { stdio: 'inherit' })
   }
 
   const home = join(work, 'empty')
@@ -42,9 +46,19 @@ export default defineConfig({ listen: 'unix:${join(work, 'm.sock')}', filters: [
   )
   console.log(run('npx', ['milterhost', 'check'], { cwd: home }))
   await runsAndEnds(home)
+  await created(tarballs)
   console.log('packages are sound')
 } finally {
   rmSync(work, { recursive: true, force: true })
+}
+
+/** Where Postfix cannot be started this part is left out, in words; never where a change is landed. */
+async function created(tarballs) {
+  const able = existsSync('/usr/sbin/postfix') && process.getuid() === 0
+  if (able) return checkCreated(tarballs, work, run('npm', ['config', 'get', 'registry']).trim())
+  const what = 'a message through a new plugin needs Postfix and root: node scripts/setup-test.mjs'
+  if (process.env.CI === 'true') throw new Error(what)
+  console.warn(`left out: ${what}`)
 }
 
 /** Starts the installed daemon, waits until it says it listens, and ends it. */

@@ -7,7 +7,7 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 
 const ROOT = resolve(import.meta.dirname, '..')
-const files = globSync(['src/**/*.ts', 'plugins/*/src/**/*.ts'], { cwd: ROOT }).sort()
+const files = globSync(['src/**/*.ts', '{plugins,packages}/*/src/**/*.ts'], { cwd: ROOT }).sort()
 const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8')
 
 interface Import {
@@ -99,6 +99,10 @@ describe('imports point one way', () => {
         target => !target.startsWith('src/cli/'),
       ),
     ).toEqual([])
+  })
+
+  it('what makes new plugins knows nothing of milterhost', () => {
+    expect(offending(from('packages/'), target => /^(packages\/|node:)/.test(target))).toEqual([])
   })
 
   it('plugins, the shipped ones too, know the public faces only', () => {

@@ -1,8 +1,7 @@
 /**
  * milter-plugin-template: tags a message above a size with a header, and counts those it tagged.
  *
- * A complete plugin to start your own from: options with defaults, one hook, an edit, a counter. It is the package that the
- * guide for authors walks through.
+ * Options with defaults, one hook, an edit, a counter. A field of that name that came with the message says nothing and goes.
  */
 import { definePlugin, type Plugin } from 'milterhost/plugin'
 import { z } from 'zod'
