@@ -6,6 +6,7 @@
  * ```
  */
 
+export { type DetectedOptions, type DetectedOverrides, detected } from './bridge/detect/index.ts'
 export type { LaunchOptions } from './bridge/launch/index.ts'
 export { type HealthOptions, type SocketOptions, socket } from './bridge/milter/index.ts'
 export { type AgentOptions, agent } from './bridge/mta/liveness/agent.ts'

@@ -3,6 +3,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { placeOf } from '../bridge/detect/index.ts'
 import { parseSocketAddress } from '../bridge/wire/index.ts'
 import { installation } from '../host/config/installation.ts'
 import { ConfigLoader } from '../host/config/loader.ts'
@@ -20,6 +21,11 @@ export interface LoadedConfiguration {
   /** `null` for the shipped default. */
   readonly file: string | null
   readonly configuration: Configuration
+}
+
+function listenPlace(address: string): string | undefined {
+  parseSocketAddress(address, 'listen')
+  return placeOf(address) ?? undefined
 }
 
 export class ConfigurationSource {
@@ -50,7 +56,7 @@ export class ConfigurationSource {
     )
     const name = file ?? 'the default configuration'
     try {
-      return { file, configuration: validateConfig(raw, name, address => void parseSocketAddress(address, 'listen')) }
+      return { file, configuration: validateConfig(raw, name, listenPlace) }
     } catch (error) {
       if (!(error instanceof ConfigError) || file === null) throw error
       throw new ConfigError(name, withLines(error.problems, readFileSync(file, 'utf8')))

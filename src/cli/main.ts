@@ -7,6 +7,7 @@ import { Command, CommanderError } from 'commander'
 import { installation } from '../host/config/installation.ts'
 import { checkCommand } from './check.ts'
 import { complain, EXIT, EXIT_HELP, type ExitCode } from './console.ts'
+import { detectCommand } from './detect.ts'
 import { doctorCommand } from './doctor.ts'
 import { drainCommand } from './drain.ts'
 import { explainCommand } from './explain.ts'
@@ -64,6 +65,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     .addCommand(initCommand(done))
     .addCommand(doctorCommand(done))
     .addCommand(importCommand(done))
+    .addCommand(detectCommand(done))
     .addCommand(tryCommand(done))
     .addCommand(testCommand(done))
     .addCommand(policyCommand(done))

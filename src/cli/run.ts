@@ -21,6 +21,7 @@ import { stateFilePath } from '../host/plugin/state-file.ts'
 import { systemClock } from '../host/time/clock.ts'
 import { ConfigurationSource } from './configuration.ts'
 import { complain, EXIT, EXIT_HELP, type ExitCode, print, printJson } from './console.ts'
+import { firstLook, followDetected } from './detection.ts'
 import { mtaLines, mtaText } from './mta-lines.ts'
 import { ServiceManager } from './service-manager.ts'
 
@@ -57,6 +58,7 @@ async function run(options: RunOptions): Promise<ExitCode> {
   // They are for this process alone.
   for (const name of ['LISTEN_FDS', 'LISTEN_PID', 'LISTEN_FDNAMES']) delete process.env[name]
   const source = new ConfigurationSource(options.config)
+  const before = firstLook()
   const first = await source.load()
   const { settings } = first.configuration
   const { level, format } = settings.log
@@ -109,11 +111,19 @@ async function run(options: RunOptions): Promise<ExitCode> {
   await manager.ready(servingText(daemon))
   const running = daemon
   hangups.listen(() => reload(running, log))
+  const following = followDetected({
+    log,
+    before,
+    configuration: () => running.configuration,
+    reload: () => reload(running, log),
+  })
   let farewell: Promise<void> = Promise.resolve()
   await untilEnded(running, log, asked.promise, () => {
     farewell = manager.ending()
   })
   await farewell
+  const unfollow = await following
+  await unfollow()
   return EXIT.ok
 }
 

@@ -2,14 +2,14 @@
  * The configuration that `npm start` runs: one listener on loopback and a chain that refuses nothing. It reads like anyone's,
  * so it imports only the public faces and the plugins.
  *
- * Greylist and tarpit observe: the log says what they would have done. Take `mode: 'observe'` away to enforce them.
+ * Milters that are installed and enabled on this machine come last. Greylist and tarpit observe: the log says what they would have done. Take `mode: 'observe'` away to enforce them.
  */
 
 import dkim from 'milter-plugin-dkim'
 import greylist from 'milter-plugin-greylist'
 import spf from 'milter-plugin-spf'
 import tarpit from 'milter-plugin-tarpit'
-import { type Config, defineConfig } from 'milterhost'
+import { type Config, defineConfig, detected } from 'milterhost'
 import log from './log.ts'
 import stamp from './stamp.ts'
 
@@ -22,6 +22,7 @@ const config: Config = defineConfig({
     greylist({}, { mode: 'observe' }),
     dkim({ mode: 'verify' }),
     stamp(),
+    ...detected(),
   ],
 })
 

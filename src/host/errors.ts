@@ -90,6 +90,7 @@ const table = {
   CONFIG_INVALID: (file: string, problems: readonly string[]): string =>
     `${file} is not a valid configuration:\n${problems.map(problem => `  ${problem}`).join('\n')}`,
   FILTER_NOT_CREATED: (filter: string, what: string): string => `filter ${filter} could not be set up: ${what}`,
+  DETECT_OPTIONS: (what: string): string => `detected(): ${what}`,
 
   // Commands of plugins
   COMMAND_UNKNOWN: (name: string, plugin: string, folder: string): string =>

@@ -132,6 +132,11 @@ export interface Config {
    * @default { socket: '/run/milterhost/control.sock' } for root, else below $XDG_RUNTIME_DIR
    */
   readonly control?: false | { readonly socket?: string }
+  /** Milters of this machine, where `filters` has `...detected()`. */
+  readonly detect?: {
+    /** Reloads when one is installed, removed, enabled, disabled or configured anew. @default true */
+    readonly watch?: boolean
+  }
   readonly log?: {
     /** @default 'info' */
     readonly level?: 'debug' | 'info' | 'warn' | 'error'

@@ -103,6 +103,15 @@ export interface FilterEnvironment {
 
 const MARK: unique symbol = Symbol.for('milterhost.entry') as never
 
+/** What an entry says of itself that was found on this machine and not written by hand (`found.ts`). */
+export interface FoundEntry {
+  /** Its address; `null`: the mark of a look that found nothing, which makes no filter. */
+  readonly address: string | null
+  /** Names of entries that it has to stand behind, and in front of. */
+  readonly after: readonly string[]
+  readonly before: readonly string[]
+}
+
 export interface FilterEntry {
   readonly [MARK]: 1
   readonly kind: 'plugin' | 'socket'
@@ -113,6 +122,8 @@ export interface FilterEntry {
   readonly ownOptions?: readonly string[]
   /** What a plugin's factory was given; for commands of that plugin, which have to know where it keeps its things. */
   readonly plugin?: { readonly name: string; readonly options: unknown }
+  /** Set when it was found on this machine: it gives way to what is written by hand. */
+  readonly found?: FoundEntry
   /** Package and version, or the address. For people. */
   readonly describe: string
   /** Throws a coded error that says what is wrong with the options. */

@@ -133,6 +133,7 @@ export interface ParsedConfig {
   onClientLeft?: OnClientLeft | undefined
   dns?: Given<DnsSettings> | undefined
   log?: Given<Settings['log']> | undefined
+  detect?: Given<Settings['detect']> | undefined
   policy?: CentralPolicy | undefined
 }
 
@@ -217,6 +218,8 @@ const control = z.strictObject({ socket: text.optional() })
 const mtaKind = z.enum(['postfix', 'sendmail'])
 const mta = z.strictObject({ kind: mtaKind.optional(), addresses: z.array(read(parseEndpoint)).optional() })
 
+const detect = z.strictObject({ watch: z.boolean().optional() })
+
 const config = z.strictObject({
   listen: z.unknown().optional(),
   filters: z.array(z.unknown()).optional(),
@@ -230,6 +233,7 @@ const config = z.strictObject({
   onClientLeft: z.enum(['421', 'tempfail', 'accept', 'discard']).optional(),
   dns: dns.optional(),
   log: log.optional(),
+  detect: detect.optional(),
   control: z.unknown().optional(),
   policy: read(checkPolicy).optional(),
 })
@@ -277,6 +281,7 @@ const NESTED: Readonly<Record<string, readonly string[]>> = {
   spool: Object.keys(spool.shape),
   dns: Object.keys(dns.shape),
   log: Object.keys(log.shape),
+  detect: Object.keys(detect.shape),
 }
 
 /** The keys known at a path of the configuration. */

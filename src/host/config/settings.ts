@@ -95,6 +95,8 @@ export interface Settings {
   readonly onClientLeft: OnClientLeft
   /** Where commands find the daemon; `socket: null` is the default place, `null`: none. */
   readonly control: { readonly socket: string | null } | null
+  /** Whether a change of the milters on this machine makes the configuration be read again. */
+  readonly detect: { readonly watch: boolean }
   readonly log: {
     readonly level: 'debug' | 'info' | 'warn' | 'error'
     readonly format: 'auto' | 'text' | 'json' | 'journald'

@@ -10,6 +10,7 @@ import { isLookupEntry } from '../policy/lookup.ts'
 import type { Switches } from '../policy/switches.ts'
 import type { CentralPolicy } from '../policy/users.ts'
 import { type EntryPolicy, type FilterEntry, isFilterEntry } from './entry.ts'
+import { arranged, withoutRepeated } from './found.ts'
 import { pathText, problemsOf, shown, suggestion } from './problem.ts'
 import {
   authenticationOf,
@@ -37,7 +38,7 @@ import type { ListenAddress, Settings } from './settings.ts'
 export interface ConfiguredEntry {
   readonly entry: FilterEntry
   readonly policy: EntryPolicy
-  /** Where it stands in the configuration: `filters[2]`. */
+  /** Where it is written in the configuration: `filters[2]`. */
   readonly at?: string
   /** `enabled` of the policy comes from a command of the postmaster, and the configuration says otherwise. */
   readonly overridden?: boolean
@@ -49,6 +50,8 @@ export interface Configuration {
   readonly entries: readonly ConfiguredEntry[]
   /** Filters on and off by recipient. */
   readonly policy?: CentralPolicy | undefined
+  /** Whether it takes up milters that are found on this machine. */
+  readonly detects?: boolean
 }
 
 export class ConfigError extends HostError {
@@ -60,11 +63,18 @@ export class ConfigError extends HostError {
   }
 }
 
-/** Throws with a message that completes "listen …" when an address cannot be read. */
-export type AddressCheck = (address: string) => void
+/**
+ * Throws with a message that completes "listen …" when an address cannot be read. What it returns is the same for two spellings of one
+ * socket.
+ */
+export type AddressCheck = (address: string) => string | undefined
 
 /** `file` only names the configuration in messages. Throws a `ConfigError` with every mistake. */
-export function validateConfig(raw: unknown, file: string, checkAddress: AddressCheck = () => {}): Configuration {
+export function validateConfig(
+  raw: unknown,
+  file: string,
+  checkAddress: AddressCheck = () => undefined,
+): Configuration {
   const problems: string[] = []
   if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) {
     throw new ConfigError(file, [`must export an object, export default defineConfig({ … }), not ${shown(raw)}`])
@@ -75,10 +85,13 @@ export function validateConfig(raw: unknown, file: string, checkAddress: Address
   const mta = validateMta(given.mta, problems)
   const control = validateControl(given.control, problems, checkAddress)
   const listen = validateListen(given.listen, problems, checkAddress)
-  const entries = Array.isArray(given.filters) ? validateEntries(given.filters, problems) : []
+  const written = Array.isArray(given.filters) ? validateEntries(given.filters, problems) : []
+  const taken = listen.map(({ address }) => address)
+  const entries = arranged(withoutRepeated(written, taken, checkAddress), problems)
+  checkVerdictsRead(entries, problems)
   if (parsed.success) problems.push(...strangersIn(parsed.data.policy, entries))
   if (!parsed.success || problems.length > 0) throw new ConfigError(file, problems)
-  const { budget, limits, authentication, holds, spool, liveness, onClientLeft, dns, log } = parsed.data
+  const { budget, limits, authentication, holds, spool, liveness, onClientLeft, dns, log, detect } = parsed.data
   const settings: Settings = {
     listen,
     budget: { command: budget?.command ?? null, end: budget?.end ?? null },
@@ -97,8 +110,12 @@ export function validateConfig(raw: unknown, file: string, checkAddress: Address
     dns: dnsOf(dns),
     control,
     log: { level: log?.level ?? 'info', format: log?.format ?? 'auto' },
+    detect: { watch: detect?.watch ?? true },
   }
-  return { settings, entries, policy: parsed.data.policy }
+  const detects = (given.filters as unknown[] | undefined)?.some(
+    item => isFilterEntry(item) && item.found !== undefined,
+  )
+  return { settings, entries, policy: parsed.data.policy, detects: detects ?? false }
 }
 
 /** A central policy in the configuration itself must name filters that there are. */
@@ -184,8 +201,12 @@ function validateEntries(items: readonly unknown[], problems: string[]): Configu
       problems.push(`filters[${index}] ${notAnEntry(item)}`)
       continue
     }
+    if (item.found?.address === null) continue
     const result = validateEntry(item, `filters[${index}]`, problems)
     if (result === null) continue
+    configured.push(result)
+    // Of those found on this machine none is in the way of one that is written.
+    if (item.found !== undefined) continue
     const name = result.policy.name
     const earlier = taken.get(name)
     if (earlier !== undefined) {
@@ -193,17 +214,23 @@ function validateEntries(items: readonly unknown[], problems: string[]): Configu
         `filters[${index}] (${name}): the name "${name}" is taken by ${earlier}; give one of them another with the option name`,
       )
     }
-    const { when } = result.policy.selection ?? { when: null }
-    for (const read of when === null ? [] : wantsOf(when).filters) {
-      if (!taken.has(read))
-        problems.push(
-          `filters[${index}] (${name}): when reads the verdict of "${read}", which is no filter before it${suggestion(read, [...taken.keys()])}`,
-        )
-    }
     taken.set(name, `filters[${index}]`)
-    configured.push(result)
   }
   return configured
+}
+
+function checkVerdictsRead(entries: readonly ConfiguredEntry[], problems: string[]): void {
+  const before: string[] = []
+  for (const { policy, at } of entries) {
+    const { when } = policy.selection ?? { when: null }
+    for (const read of when === null ? [] : wantsOf(when).filters) {
+      if (!before.includes(read))
+        problems.push(
+          `${at} (${policy.name}): when reads the verdict of "${read}", which is no filter before it${suggestion(read, before)}`,
+        )
+    }
+    before.push(policy.name)
+  }
 }
 
 function validateEntry(entry: FilterEntry, at: string, problems: string[]): ConfiguredEntry | null {
