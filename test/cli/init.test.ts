@@ -17,17 +17,21 @@ describe('milterhost init', () => {
     expect({ code, err }).toEqual({ code: 0, err: '' })
     expect(out).toContain("INPUT_MAIL_FILTER(`milterhost', `S=unix:/run/milterhost/milterhost.sock, F=T,")
     expect(written(here)).toBe(`// By milterhost init, for Sendmail 8.17.1 (${cf}).
-import { defineConfig, socket } from 'milterhost'
+import { defineConfig, detected, socket } from 'milterhost'
 
 export default defineConfig({
   listen: 'unix:/run/milterhost/milterhost.sock',
   filters: [
     // The MTA asks it now (${cf}:3); take it out there.
     socket('clamav', 'inet:7357@127.0.0.1'),
+    // Every enabled milter of this machine: milterhost detect shows them.
+    ...detected(),
   ],
 })
 `)
-    expect(milterhost(['list'], { cwd: here.path }).out).toContain('inet:7357@127.0.0.1')
+    expect(milterhost(['list'], { cwd: here.path, env: { MILTERHOST_DETECT_ROOT: here.path } }).out).toContain(
+      'inet:7357@127.0.0.1',
+    )
   })
 
   it('does not write over a file, unless it is told to', () => {
@@ -38,7 +42,7 @@ export default defineConfig({
     expect(again).toMatchObject({ code: 2, err: expect.stringContaining('--force replaces it') })
     expect(written(here)).toBe('// mine\n')
     expect(milterhost(['init', '--sendmail-cf', cf, '--force'], { cwd: here.path }).code).toBe(0)
-    expect(milterhost(['check'], { cwd: here.path }).code).toBe(0)
+    expect(milterhost(['check'], { cwd: here.path, env: { MILTERHOST_DETECT_ROOT: here.path } }).code).toBe(0)
   })
 
   it('makes the folder, and says why it cannot', () => {
@@ -77,6 +81,6 @@ milter_command_timeout = 10s
     expect(text.match(/socket\('/g)).toHaveLength(2)
     expect(text).toContain('limits: { sessions: 5000 }')
     expect(text).toContain("budget: { command: '8s' }")
-    expect(milterhost(['list'], { cwd: here.path }).code).toBe(0)
+    expect(milterhost(['list'], { cwd: here.path, env: { MILTERHOST_DETECT_ROOT: here.path } }).code).toBe(0)
   })
 })

@@ -1,7 +1,8 @@
 /**
  * A configuration to begin with, from what the MTAs here are told: where to listen, the milters that they ask now, their limits.
  *
- * Pure, and only what is certain: a milter that the MTA asks becomes an entry, everything else is left to its default.
+ * Pure, and only what is certain: a milter that the MTA asks becomes an entry, those that are enabled on the machine are left to
+ * `detected()`, which leaves out what is written by hand, and everything else to its default.
  * Called by `milterhost init`.
  */
 import { defaultBudget } from '../../host/chain/budget.ts'
@@ -33,21 +34,19 @@ export function starterConfiguration(postfix: PostfixConfig | null, sendmail: Se
   ]
   const lines = [
     `// By milterhost init, for ${mtas.join(' and ') || 'a machine on which no MTA was found'}.`,
-    `import { defineConfig${milters.length > 0 ? ', socket' : ''} } from 'milterhost'`,
+    `import { defineConfig, detected${milters.length > 0 ? ', socket' : ''} } from 'milterhost'`,
     '',
     'export default defineConfig({',
     `  listen: ${listen.length === 1 ? quoted(listen[0]!) : `[${listen.map(quoted).join(', ')}]`},`,
     ...(postfix === null ? [] : [...sessions(postfix), ...budget(postfix)]),
-    ...(milters.length === 0
-      ? ['  filters: [],']
-      : [
-          '  filters: [',
-          ...milters.flatMap(({ name, address, where }) => [
-            `    // The MTA asks it now (${where}); take it out there.`,
-            `    socket(${quoted(name)}, ${quoted(address)}),`,
-          ]),
-          '  ],',
-        ]),
+    '  filters: [',
+    ...milters.flatMap(({ name, address, where }) => [
+      `    // The MTA asks it now (${where}); take it out there.`,
+      `    socket(${quoted(name)}, ${quoted(address)}),`,
+    ]),
+    '    // Every enabled milter of this machine: milterhost detect shows them.',
+    '    ...detected(),',
+    '  ],',
     '})',
     '',
   ]

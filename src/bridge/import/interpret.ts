@@ -215,7 +215,10 @@ export const CALLS: Readonly<Record<string, Handler>> = {
   load_if_exist: (reader, call) => reader.load(call, true),
   load_default: (reader, call) => {
     reader.model.loadsDefault = true
-    reader.note(call, 'the milters that it found are no entries here: milterhost detect shows them as such')
+    reader.note(
+      call,
+      "detected() gives the milters that are enabled here, with the conditions and the onFailure that fit each; milter manager's own was 'accept'",
+    )
   },
   define_milter: (reader, call) => reader.defineMilter(call),
   remove_milter: (reader, call) => {

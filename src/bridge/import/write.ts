@@ -7,6 +7,7 @@
 
 import { parseSocketAddress } from '../wire/index.ts'
 import { conditionOf, DIFFERS, foreignName } from './conditions.ts'
+import { productOf, shippedFor } from './defaults.ts'
 import type { Imported, ImportedMilter, Note } from './model.ts'
 import { quotedText } from './values.ts'
 
@@ -21,7 +22,11 @@ export function writeConfiguration(model: Imported, source: string): Written {
   const notes = [...model.notes]
   const imports = new Set<string>()
   const names = new Set<string>()
-  const entries = [...model.milters.values()].flatMap(milter => entry(milter, model, { notes, imports, names }))
+  const context = { notes, imports, names }
+  const milters = [...model.milters.values()]
+  const overrides = milters.flatMap(milter => override(milter, model, context))
+  const sockets = milters.flatMap(milter => entry(milter, model, context))
+  const entries = [...found(model, overrides), ...sockets]
   for (const name of model.foreign.keys()) if (usedBy(model, name)) imports.add('condition')
   const body = [...settings(model), ...filters(entries)]
   const constants = [...model.foreign]
@@ -38,7 +43,7 @@ export function writeConfiguration(model: Imported, source: string): Written {
       `//     ${printable(why)}`,
     ]),
     '',
-    `import { defineConfig${entries.length > 0 ? ', socket' : ''} } from 'milterhost'`,
+    `import { defineConfig${model.loadsDefault ? ', detected' : ''}${sockets.length > 0 ? ', socket' : ''} } from 'milterhost'`,
     ...(imports.size === 0 ? [] : [`import { ${[...imports].sort().join(', ')} } from 'milterhost/conditions'`]),
     '',
     ...constants,
@@ -83,41 +88,69 @@ const filters = (entries: readonly string[]): string[] =>
     ? ['filters: [],']
     : ['filters: [', ...entries.flatMap(text => text.split('\n').map(line => `  ${line}`)), '],']
 
+/** What `load_default` found comes first, as it did. */
+const found = ({ loadsDefault }: Imported, overrides: readonly string[]): string[] =>
+  !loadsDefault
+    ? []
+    : overrides.length === 0
+      ? ['...detected(),']
+      : [`...detected({\n${overrides.map(text => `  ${text}`).join('\n')}\n}),`]
+
 interface Context {
   readonly notes: Note[]
   readonly imports: Set<string>
   readonly names: Set<string>
 }
 
-function entry(milter: ImportedMilter, model: Imported, { notes, imports, names }: Context): string[] {
-  const note = (why: string): void => {
-    notes.push({ file: milter.file, line: milter.line, text: `define_milter(${JSON.stringify(milter.name)})`, why })
-  }
+/** An override of `detected()`, for a milter that milter manager finds by itself. */
+function override(milter: ImportedMilter, model: Imported, context: Context): string[] {
+  const product = productOf(milter.name)
+  if (milter.address !== null || !model.loadsDefault || product === null) return []
+  const conditions = [...new Set([...shippedFor(milter.name), ...milter.conditions])]
+  const fields = fieldsOf({ ...milter, conditions }, model, context)
+  return [`${/^\w+$/.test(product) ? product : quotedText(product)}: { ${fields.join(', ')} },`]
+}
+
+function entry(milter: ImportedMilter, model: Imported, context: Context): string[] {
+  const note = noteOn(milter, context)
   if (milter.address === null) {
-    note(
-      model.loadsDefault
-        ? 'it has no connection_spec: milter manager found it by itself; milterhost detect shows it as an entry to paste, with these conditions to add'
-        : 'it has no connection_spec, and so no milter',
-    )
+    if (!model.loadsDefault) note('it has no connection_spec, and so no milter')
+    else if (productOf(milter.name) === null)
+      note('it has no connection_spec, and detected() finds no milter of that name: write it as socket(…)')
     return []
   }
-  const name = unique(milter.name, names)
+  const name = unique(milter.name, context.names)
   if (name !== milter.name) note(`its name here is ${name}`)
+  const fields = fieldsOf(milter, model, context)
+  const head = `socket(${quotedText(name)}, ${quotedText(milter.address)}, `
+  const line = `${head}{ ${fields.join(', ')} }),`
+  const text = line.length <= WIDTH ? line : `${head}{\n${fields.map(field => `  ${field},`).join('\n')}\n}),`
+  return [milter.description === null ? text : `// ${printable(milter.description)}\n${text}`]
+}
+
+const noteOn =
+  (milter: ImportedMilter, { notes }: Context) =>
+  (why: string): void => {
+    notes.push({ file: milter.file, line: milter.line, text: `define_milter(${JSON.stringify(milter.name)})`, why })
+  }
+
+function fieldsOf(milter: ImportedMilter, model: Imported, context: Context): string[] {
   const conditions: string[] = []
   for (const condition of milter.conditions) {
     const written = conditionOf(condition, model)
     if (written === null) {
-      note(`nobody defines its condition ${JSON.stringify(condition)}`)
+      noteOn(milter, context)(`nobody defines its condition ${JSON.stringify(condition)}`)
       continue
     }
-    if (condition in DIFFERS) note(DIFFERS[condition]!)
+    if (condition in DIFFERS && (written.code !== null || !shippedFor(milter.name).includes(condition)))
+      noteOn(milter, context)(DIFFERS[condition]!)
     if (written.code === null) continue
     conditions.push(written.code)
-    for (const each of written.imports) imports.add(each)
+    for (const each of written.imports) context.imports.add(each)
   }
-  if (conditions.length > 1) imports.add('all')
+  if (conditions.length > 1) context.imports.add('all')
   const command = milter.command.filter(word => word !== '')
-  const fields = [
+  return [
     milter.enabled ? null : 'enabled: false',
     conditions.length === 0
       ? null
@@ -128,10 +161,6 @@ function entry(milter: ImportedMilter, model: Imported, { notes, imports, names 
     timeouts(milter),
     launch(command, milter.user),
   ].filter(field => field !== null)
-  const head = `socket(${quotedText(name)}, ${quotedText(milter.address)}, `
-  const line = `${head}{ ${fields.join(', ')} }),`
-  const text = line.length <= WIDTH ? line : `${head}{\n${fields.map(field => `  ${field},`).join('\n')}\n}),`
-  return [milter.description === null ? text : `// ${printable(milter.description)}\n${text}`]
 }
 
 function timeouts({ connect, reading, writing, end }: ImportedMilter): string | null {

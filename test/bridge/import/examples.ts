@@ -21,11 +21,13 @@ const quiet = (of: string, source: string, ...has: string[]): Example => ({ of, 
 const noted = (of: string, source: string, ...notes: string[]): Example => ({ of, source, has: [], notes })
 
 export const EXAMPLES: readonly Example[] = [
-  noted(
-    'Summary: the file as it is shipped',
-    '# -*- ruby -*-\n\nload("applicable-conditions/*.conf")\nload_default\nload_if_exist("milter-manager.local.conf")\n',
-    'milterhost detect',
-  ),
+  {
+    of: 'Summary: the file as it is shipped',
+    source:
+      '# -*- ruby -*-\n\nload("applicable-conditions/*.conf")\nload_default\nload_if_exist("milter-manager.local.conf")\n',
+    has: ["import { defineConfig, detected } from 'milterhost'", 'filters: [ ...detected(), ],'],
+    notes: ['detected()'],
+  },
   {
     of: 'Summary: what --show-config prints',
     source: `package.platform = "debian"
@@ -357,12 +359,31 @@ end
     'security.effective_group = nil\nmanager.connection_spec = "unix:/var/spool/postfix/milter-manager/milter-manager.sock"\nmanager.unix_socket_mode = 0660\nmanager.unix_socket_group = "postfix"',
     "listen: { address: 'unix:/var/spool/postfix/milter-manager/milter-manager.sock', mode: '660', group: 'postfix' }",
   ),
-  noted(
-    'installing: milters of the packages are tuned by name',
-    'load_default\ndefine_milter("milter-greylist") do |milter|\n  milter.add_applicable_condition("S25R")\nend\n',
-    'milterhost detect',
-    'no connection_spec',
-  ),
+  {
+    of: 'installing: milters of the packages are tuned by name',
+    source: `load_default
+define_milter("milter-greylist") do |milter|
+  milter.fallback_status = "temporary-failure"
+end
+define_milter("clamav-milter") do |milter|
+  milter.enabled = false
+end
+define_milter("amavisd-new-milter") do |milter|
+  milter.add_applicable_condition("Remote Network")
+end
+define_milter("nothing-known") do |milter|
+  milter.enabled = true
+end
+`,
+    has: [
+      `...detected({
+        'milter-greylist': { when: all(setMacro('stress', 'yes', stress()), remoteNetwork(), s25r(), not(authenticated())), onFailure: 'tempfail' },
+        'clamav-milter': { enabled: false, onFailure: 'accept' },
+        'amavisd-milter': { when: remoteNetwork(), onFailure: 'accept' },
+      }),`,
+    ],
+    notes: ['detected()', 'detected() finds no milter of that name'],
+  },
   quiet('log', 'log.level = "info"\nlog.use_syslog = true', "log: { level: 'info' }"),
   quiet('log.level all', 'log.level = "all"', "log: { level: 'debug' }"),
   quiet('log.level default', 'log.level = "critical|error|warning|message|statistics"', "log: { level: 'info' }"),

@@ -39,7 +39,12 @@ describe('import milter-manager', () => {
       return file
     })
     const loader = resolve(import.meta.dirname, 'load-all.ts')
-    const results = JSON.parse(execFileSync(process.execPath, [loader, ...files], { encoding: 'utf8' })) as unknown[]
+    const results = JSON.parse(
+      execFileSync(process.execPath, [loader, ...files], {
+        encoding: 'utf8',
+        env: { ...process.env, MILTERHOST_DETECT_ROOT: folder },
+      }),
+    ) as unknown[]
     const failed = results.flatMap((result, index) => (result === null ? [] : [[EXAMPLES[index]!.of, result]]))
     expect(failed).toEqual([])
     expect(results.length).toBe(EXAMPLES.length)
