@@ -5,12 +5,14 @@
  * milter of which something cannot be read is a warning, and never keeps the others from being found. Used by `detected()`,
  * the command `detect` and the watcher.
  */
+import { posix } from 'node:path'
 import type { OnFailure } from '../../host/observe/event.ts'
 import { milterAddress, placeOf, underRoot } from './address.ts'
 import type { DetectWarning, Fact, Setting, Settings } from './fact.ts'
 import { type MtaMilter, mtaMilters } from './mta.ts'
 import { type Given, type Product, RANK, type Timeouts } from './product.ts'
 import { PRODUCTS } from './products/index.ts'
+import { startsServices } from './services/init.ts'
 import { rcServices } from './services/rc.ts'
 import type { Launch, Service } from './services/service.ts'
 import { isShell, Systemd } from './services/systemd.ts'
@@ -58,9 +60,18 @@ export function detect(root = '/'): Detection {
   const found = PRODUCTS.flatMap(product =>
     servicesOf(product, tree, systemd).flatMap(service => milter(product, service, tree) ?? []),
   )
-  const milters = merged(found, mtaMilters(tree))
+  const milters = merged(startsServices(tree) ? found : found.map(milter => unstarted(milter, tree)), mtaMilters(tree))
   milters.sort((a, b) => a.rank - b.rank || (a.name < b.name ? -1 : 1))
   return { milters, warnings: tree.warnings, folders: tree.folders }
+}
+
+/** Where nothing starts services, only what is there already is at work. */
+function unstarted(milter: FoundMilter, tree: Tree): FoundMilter {
+  const [, path] = /^(?:unix|local):(\/.+)$/.exec(milter.address.value) ?? []
+  if (!milter.enabled.value || milter.idle !== null || path === undefined) return milter
+  if (tree.list(posix.dirname(path)).includes(posix.basename(path))) return milter
+  const value = 'nothing on this machine starts services, and its socket is not there'
+  return { ...milter, idle: { value, source: milter.enabled.source } }
 }
 
 /** A unit takes the place of an init script of its name, but on a machine without systemd. */

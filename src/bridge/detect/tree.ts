@@ -42,9 +42,15 @@ export class Tree {
   read(path: string): SourceText | null {
     const known = this.#texts.get(path)
     if (known !== undefined) return known
+    this.#folders.add(posix.dirname(path))
     const text = this.#read(path)
     this.#texts.set(path, text)
     return text
+  }
+
+  /** The same of a file whose change is no cause to look again. */
+  peek(path: string): string | null {
+    return this.#read(path)?.text ?? null
   }
 
   /** Names in a folder, sorted; empty when it is missing. */
@@ -68,7 +74,6 @@ export class Tree {
   }
 
   #read(path: string): SourceText | null {
-    this.#folders.add(posix.dirname(path))
     return this.#guard(path, () => {
       // A FIFO must not hold us, and a link put there since must not lead out.
       const file = openSync(this.#resolve(path), constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW)
@@ -79,7 +84,8 @@ export class Tree {
           this.warn(path, 0, `has ${size} bytes, too many for a configuration`)
           return null
         }
-        const bytes = Buffer.alloc(Math.min(size + 1, LARGEST))
+        // The kernel's own files say that they are empty.
+        const bytes = Buffer.alloc(size === 0 ? 4096 : Math.min(size + 1, LARGEST))
         return { file: path, text: bytes.toString('utf8', 0, readSync(file, bytes, 0, bytes.length, 0)) }
       } finally {
         closeSync(file)

@@ -163,3 +163,16 @@ describe('entries that were found', () => {
     ])
   })
 })
+
+describe('where nothing starts services', () => {
+  it('a milter counts while its socket is there', () => {
+    const tree = machine()
+    const inUse = (): string[] => names(detected({}, { root: tree.root }))
+    tree.file('/proc/1/comm', 'bash\n')
+    expect(inUse()).toEqual(['opendkim'])
+    tree.file('/run/clamav/milter.sock', '')
+    expect(inUse()).toContain('clamav-milter')
+    tree.file('/proc/1/comm', 'systemd\n')
+    expect(inUse()).toContain('clamav-milter')
+  })
+})
