@@ -146,8 +146,8 @@ const table = {
 
   // Plugins
   PLUGIN_DEFINITION: (plugin: string, what: string): string => `definePlugin of ${plugin}: ${what}`,
-  PLUGIN_API: (plugin: string, api: string, ours: number): string =>
-    `plugin ${plugin} was written for plugin API ${api}, this milterhost speaks ${ours}: install a version of the plugin that fits`,
+  PLUGIN_API: (plugin: string, api: string, ours: number, remedy: string): string =>
+    `plugin ${plugin} was built for plugin API ${api}, this milterhost has ${ours}: ${remedy}`,
   PLUGIN_OPTIONS: (plugin: string, problems: string): string =>
     `plugin ${plugin} cannot be used with these options: ${problems}`,
   PLUGIN_SETUP: (plugin: string, what: string): string => `setup of plugin ${plugin} failed: ${what}`,

@@ -59,6 +59,7 @@ ${has ? `import { z } from 'zod'\n\n${interfaceText(options)}` : ''}
 const plugin: Plugin${has ? '<Options>' : ''} = definePlugin({
   name: '${names.plugin}',
   version: '0.1.0',
+  api: 1,
 ${has ? `  options: z.object({\n${options.map(schemaText).join('\n')}\n  }),\n` : ''}  setup(host${has ? ', options' : ''}) {
     host.log.debug({${has ? ' options ' : ''}}, 'set up')
     return {

@@ -16,6 +16,7 @@ export interface TemplateOptions {
 const template: Plugin<TemplateOptions> = definePlugin({
   name: 'template',
   version: '0.1.0',
+  api: 1,
   options: z.object({
     size: z.int().positive().default(10_000_000),
     header: z

@@ -121,7 +121,12 @@ export interface FilterEntry {
   /** Names of options in `options` that this kind of entry takes beside the common ones and checks itself. */
   readonly ownOptions?: readonly string[]
   /** What a plugin's factory was given; for commands of that plugin, which have to know where it keeps its things. */
-  readonly plugin?: { readonly name: string; readonly options: unknown }
+  readonly plugin?: {
+    readonly name: string
+    readonly options: unknown
+    /** The plugin API that the factory was made with: the plugin may bring another copy of this package. */
+    readonly api?: unknown
+  }
   /** Set when it was found on this machine: it gives way to what is written by hand. */
   readonly found?: FoundEntry
   /** Package and version, or the address. For people. */

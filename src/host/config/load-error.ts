@@ -33,7 +33,20 @@ export function loadError(
   }
   if (isNotFound(thrown)) return hostError('CONFIG_IMPORT', path, message.replaceAll('file://', ''))
   const frame = ownFrame(path, stack)
-  return hostError('CONFIG_THREW', path, frame === undefined ? message : `${message} (${frame})`)
+  const what = `${message}${notAPlugin(message, frame)}`
+  return hostError('CONFIG_THREW', path, frame === undefined ? what : `${what} (${frame})`)
+}
+
+/** What was compiled to CommonJS gives an importer its exports, with the plugin under `default`. */
+function notAPlugin(message: string, frame: string | undefined): string {
+  const name = /^([\w$]+) is not a function$/.exec(message)?.[1]
+  const file = frame?.replace(/:\d+:\d+$/, '')
+  if (name === undefined || file === undefined) return ''
+  const imported = new RegExp(`import\\s+${name.replaceAll('$', '\\$')}\\s+from\\s+['"]([^'"]+)['"]`)
+  const specifier = imported.exec(readFileSync(file, 'utf8'))?.[1]
+  return specifier === undefined
+    ? ''
+    : `; the default export of ${specifier} is no function: a plugin is an ES module ("type": "module" in its package.json) with export default definePlugin({ … })`
 }
 
 export const isNotFound = (error: unknown): boolean =>

@@ -5,6 +5,7 @@
  * check in. Called by the daemon at start and reload, by the commands, and by the test helper.
  */
 import { HostError, hostError } from '../errors.ts'
+import { apiProblem } from '../plugin/api.ts'
 import { wantsOf } from '../policy/condition.ts'
 import { isLookupEntry } from '../policy/lookup.ts'
 import type { Switches } from '../policy/switches.ts'
@@ -238,6 +239,11 @@ function validateEntry(entry: FilterEntry, at: string, problems: string[]): Conf
   const given = typeof options === 'object' && options !== null ? (options as Record<string, unknown>) : {}
   const name = typeof given.name === 'string' && given.name !== '' ? given.name : entry.defaultName
   const prefix = `${at} (${name}): `
+  const misfit = entry.plugin?.api === undefined ? null : apiProblem(entry.plugin.name, entry.plugin.api)
+  if (misfit !== null) {
+    problems.push(`${prefix}${misfit.message} (PLUGIN_API)`)
+    return null
+  }
   if (options !== given) {
     problems.push(`${prefix}the options must be an object, not ${shown(options)}`)
     return null
@@ -277,8 +283,9 @@ function validateEntry(entry: FilterEntry, at: string, problems: string[]): Conf
 /** Completes "filters[2] …". The likely mistakes each get their own words. */
 function notAnEntry(item: unknown): string {
   if (typeof item === 'function') {
-    const name = item.name || 'it'
-    return `is the plugin itself: call ${name === 'it' ? 'it' : `${name}()`} to make an entry`
+    const { pluginName } = item as { readonly pluginName?: unknown }
+    if (typeof pluginName === 'string') return `is the plugin ${pluginName} itself: call it to make an entry`
+    return `is the plugin itself: call ${item.name ? `${item.name}()` : 'it'} to make an entry`
   }
   if (typeof item === 'string')
     return `is the text ${shown(item)}: an external milter is socket('name', ${shown(item)})`

@@ -10,6 +10,7 @@ import { suggestion } from '../config/problem.ts'
 import { hostError } from '../errors.ts'
 import type { Filter, MaybePromise } from '../filter.ts'
 import { within } from '../time/within.ts'
+import { apiProblem, PLUGIN_API } from './api.ts'
 import { HOOK_NAMES, type HookName, type Hooks } from './events.ts'
 import { PluginFilter } from './filter.ts'
 import { type Host, PluginHost } from './host.ts'
@@ -17,9 +18,6 @@ import { readOptions } from './options.ts'
 import type { OptionsIn, OptionsOut, Schema } from './schema.ts'
 import type { PluginParts } from './session.ts'
 import { describeThrown } from './thrown.ts'
-
-/** Version of the plugin API: changes when a plugin that worked would work no more. */
-export const PLUGIN_API = 1
 
 /** A plugin that takes a store's time to start is fine, one that never starts must not hold up a reload. Milliseconds. */
 const SETUP_LIMIT = 60_000
@@ -36,7 +34,7 @@ export interface PluginDefinition<S extends Schema, C, M> {
   readonly name: string
   /** For people, in `check` and `list`. */
   readonly version?: string
-  /** The plugin API it was written for. @default that of the installed milterhost */
+  /** The plugin API it was written for: then a milterhost with another one says so, and what to install. @default that of the installed milterhost */
   readonly api?: typeof PLUGIN_API
   /** Any Standard Schema (zod, valibot, arktype). Without one the plugin takes no options. */
   readonly options?: S
@@ -93,7 +91,7 @@ export function definePlugin<S extends Schema = Schema<NoOptions>, C = undefined
       kind: 'plugin',
       defaultName: name,
       options: entry,
-      plugin: { name, options },
+      plugin: { name, options, api: definition.api ?? PLUGIN_API },
       describe,
       create: environment => createFilter(definition, describe, options, environment),
     })
@@ -110,7 +108,8 @@ function checkDefinition(definition: unknown): void {
   }
   if (typeof name !== 'string' || !/^[a-z0-9][a-z0-9._-]*$/i.test(name))
     refuse('name must be a short name of letters, digits, "-", "_" and "."')
-  if (api !== undefined && api !== PLUGIN_API) throw hostError('PLUGIN_API', String(name), String(api), PLUGIN_API)
+  const misfit = api === undefined ? null : apiProblem(String(name), api)
+  if (misfit !== null) throw misfit
   if (version !== undefined && typeof version !== 'string') refuse('version must be a string')
   if (options !== undefined && !isSchema(options))
     refuse('options must be a Standard Schema, such as z.object({ … }) of zod')
@@ -175,12 +174,29 @@ function readHooks(plugin: string, hooks: unknown): PluginParts['hooks'] {
     if (hook === undefined) continue
     if (!HOOK_NAMES.includes(name as HookName))
       refuse(
-        `there is no hook ${JSON.stringify(name)}${suggestion(name, HOOK_NAMES) || `; there are ${HOOK_NAMES.join(', ')}`}`,
+        `there is no hook ${JSON.stringify(name)}${elsewhere(name) || suggestion(name, HOOK_NAMES) || `; there are ${HOOK_NAMES.join(', ')}`}`,
       )
     if (typeof hook !== 'function') refuse(`${name} is not a function`)
     read[name] = (hook as (event: unknown) => unknown).bind(hooks)
   }
   return read as PluginParts['hooks']
+}
+
+/** Names of the same events in libmilter and its kin; whoever comes from there writes these. */
+const LIBMILTER: ReadonlyMap<string, HookName> = new Map([
+  ['envfrom', 'mail'],
+  ['from', 'mail'],
+  ['envrcpt', 'rcpt'],
+  ['to', 'rcpt'],
+  ['header', 'headers'],
+  ['eoh', 'headers'],
+  ['eom', 'end'],
+  ['abort', 'settled'],
+])
+
+function elsewhere(name: string): string {
+  const known = LIBMILTER.get(name.toLowerCase().replace(/^(?:xxfi|mlfi|on)_?/, ''))
+  return known === undefined ? '' : `; what libmilter calls ${name} is ${known}`
 }
 
 /** Own keys; for an instance of a class also its hooks' names, so that a class with helpers may serve. */

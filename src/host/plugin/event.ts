@@ -19,6 +19,7 @@ import type { EditRecorder } from './edits.ts'
 import type { Auth, Client, HookName, Tls } from './events.ts'
 import type { HeaderField } from './header.ts'
 import type { ShownMessage } from './message.ts'
+import { explainAbsent } from './too-early.ts'
 
 /** What a view needs of the session behind it. */
 export interface Surroundings {
@@ -118,6 +119,8 @@ export class EventView {
     return view.#open ? view.#around : null
   }
 }
+
+explainAbsent(EventView.prototype, event => EventView.hookOf(event as EventView))
 
 /** An event that is asked for an answer. */
 export class AskedView extends EventView {

@@ -200,8 +200,16 @@ export class PluginSession implements FilterSession {
     const failed = (thrown: unknown): void =>
       view.log.error({ hook: 'settled', error: describeThrown(thrown) }, 'a hook failed that is only told')
     try {
+      const answered = (answer: unknown): void => {
+        if (answer !== undefined && typeof readVerdict(answer) !== 'string')
+          view.log.warn(
+            { hook: 'settled' },
+            'the hook settled returned a verdict, which has no effect: the message has ended',
+          )
+      }
       const told = this.#invoke('settled', view)
-      if (told instanceof Promise) told.catch(failed)
+      if (told instanceof Promise) told.then(answered).catch(failed)
+      else answered(told)
     } catch (thrown) {
       failed(thrown)
     }

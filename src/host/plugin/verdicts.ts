@@ -96,12 +96,20 @@ function reasonFault(reason: ByteString): string | null {
   return reason.length > 980 ? `the reason has ${reason.length} bytes, 980 are the limit` : null
 }
 
+const VERDICTS = 'there are reject(), tempfail(), quarantine(reason), discard, accept, and nothing at all'
+
+/** A value that is no object. */
+const plainText = (value: unknown): string =>
+  typeof value === 'string'
+    ? `the text ${JSON.stringify(value.slice(0, 40))}`
+    : `${value === null ? '' : `the ${typeof value} `}${String(value)}`
+
 /** A hook's answer as a verdict, or what is wrong with it, in words. */
 export function readVerdict(answer: unknown): Verdict | string {
   if (answer === undefined) return CONTINUE
   if (typeof answer === 'function') return 'a function; a verdict is made by calling it, as in reject()'
-  if (typeof answer !== 'object' || answer === null)
-    return `${answer === null ? 'null' : `a ${typeof answer}`}, not a verdict`
+  if (answer === 'skip') return `"skip", which only the hook body may answer`
+  if (typeof answer !== 'object' || answer === null) return `${plainText(answer)}, not a verdict; ${VERDICTS}`
   const { kind, reply, reason } = answer as { kind?: unknown; reply?: unknown; reason?: unknown }
   switch (kind) {
     case 'continue':
@@ -118,7 +126,7 @@ export function readVerdict(answer: unknown): Verdict | string {
       return fault ?? { kind, reason: reason as string }
     }
     default:
-      return 'an object that is no verdict'
+      return `an object that is no verdict; ${VERDICTS}`
   }
 }
 

@@ -28,10 +28,31 @@ const problemsOf = (raw: unknown): readonly string[] => {
   return []
 }
 
+/** What a copy of another milterhost would make, which a plugin brings along. */
+const stamped = (api: unknown): FilterEntry => ({
+  ...entry(),
+  kind: 'plugin',
+  plugin: { name: 'bell', options: {}, api },
+})
+
 async function greylist(): Promise<void> {}
 
 const rejected: readonly (readonly [string, unknown, readonly string[]])[] = [
   ['nothing', undefined, ['must export an object, export default defineConfig({ … }), not undefined']],
+  [
+    'a plugin of a later API',
+    { filters: [stamped(2)] },
+    [
+      'filters[0] (opendkim): plugin bell was built for plugin API 2, this milterhost has 1: install a newer milterhost, or a version of the plugin for API 1 (PLUGIN_API)',
+    ],
+  ],
+  [
+    'a plugin of an earlier API',
+    { filters: [stamped(0)] },
+    [
+      'filters[0] (opendkim): plugin bell was built for plugin API 0, this milterhost has 1: install a newer version of the plugin (PLUGIN_API)',
+    ],
+  ],
   ['a function', () => ({}), ['must export an object, export default defineConfig({ … }), not a function']],
   ['a list', [], ['must export an object, export default defineConfig({ … }), not a list']],
   ['a misspelt key', { lisen: 'inet:1@h' }, ['lisen is not an option; did you mean "listen"?']],

@@ -22,7 +22,12 @@ test.each<[what: string, definition: unknown, code: string, told: string]>([
   ],
   ['a hook beside setup', { name: 'a', setup, rcpt() {} }, 'PLUGIN_DEFINITION', 'rcpt belongs into the object'],
   ['a misspelt key', { name: 'a', setup, conection: () => 1 }, 'PLUGIN_DEFINITION', 'did you mean "connection"?'],
-  ['another API', { name: 'a', api: 2, setup }, 'PLUGIN_API', 'written for plugin API 2, this milterhost speaks 1'],
+  [
+    'another API',
+    { name: 'a', api: 2, setup },
+    'PLUGIN_API',
+    'built for plugin API 2, this milterhost has 1: install a newer milterhost',
+  ],
 ])('a definition with %s is refused where it is written', (_what, definition, code, told) => {
   const call = (): unknown => definePlugin(definition as never)
   expect(call).toThrow(expect.objectContaining({ code }))
