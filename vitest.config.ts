@@ -7,7 +7,7 @@ const config: ViteUserConfig = defineConfig({
   resolve: {
     alias: [
       { find: /^milterhost$/, replacement: at('./src/index.ts') },
-      { find: /^milterhost\/(conditions|lookups|plugin|testing)$/, replacement: at('./src/$1.ts') },
+      { find: /^milterhost\/(conditions|lookups|plugin|serve|testing)$/, replacement: at('./src/$1.ts') },
       { find: /^milter-plugin-(\w+)$/, replacement: at('./plugins/$1/src/index.ts') },
     ],
   },

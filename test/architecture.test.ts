@@ -65,9 +65,9 @@ describe('imports point one way', () => {
     expect(offending(from('src/bridge/'), target => /^(src\/|node:)/.test(target))).toEqual([])
   })
 
-  it('the resolver knows the host and itself, and nobody but the command line and the testing kit knows it', () => {
+  it('the resolver knows the host and itself, and nobody but the command line, serve and the testing kit knows it', () => {
     expect(offending(from('src/dns/'), inside('src/host/', 'src/dns/'))).toEqual([])
-    const others = imports.filter(({ file }) => !/^src\/(dns|cli|testing)\//.test(file))
+    const others = imports.filter(({ file }) => !/^src\/(dns\/|cli\/|testing\/|serve\.ts$)/.test(file))
     expect(offending(others, target => !target.startsWith('src/dns/'))).toEqual([])
   })
 
@@ -101,8 +101,9 @@ describe('imports point one way', () => {
     ).toEqual([])
   })
 
+  // Their text holds imports of what they write, by name; what they import of this repository would be a path.
   it('what makes new plugins knows nothing of milterhost', () => {
-    expect(offending(from('packages/'), target => /^(packages\/|node:)/.test(target))).toEqual([])
+    expect(offending(from('packages/'), target => !/^(src|plugins)\//.test(target))).toEqual([])
   })
 
   it('plugins, the shipped ones too, know the public faces only', () => {

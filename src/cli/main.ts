@@ -16,6 +16,7 @@ import { initCommand } from './init.ts'
 import { listCommand } from './list.ts'
 import { livenessAgentCommand } from './liveness-agent.ts'
 import { pluginCommand } from './plugin-command.ts'
+import { pluginsCommand } from './plugins.ts'
 import { policyCommand } from './policy.ts'
 import { reloadCommand } from './reload.ts'
 import { restartCommand } from './restart.ts'
@@ -68,6 +69,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     .addCommand(detectCommand(done))
     .addCommand(tryCommand(done))
     .addCommand(testCommand(done))
+    .addCommand(pluginsCommand(done))
     .addCommand(policyCommand(done))
     .addCommand(explainCommand(done))
     .addCommand(livenessAgentCommand(done))

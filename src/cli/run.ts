@@ -10,10 +10,10 @@ import { readPostfix } from '../bridge/mta/index.ts'
 import { formatSocketAddress } from '../bridge/wire/index.ts'
 import { inheritedSockets } from '../daemon/activation.ts'
 import { controlPlace } from '../daemon/control/place.ts'
+import { keepServing, untilEnded } from '../daemon/process.ts'
 import { type Daemon, startDaemon } from '../daemon.ts'
 import { Resolver } from '../dns/index.ts'
 import { installation } from '../host/config/installation.ts'
-import { hostError } from '../host/errors.ts'
 import { logEvents } from '../host/observe/log.ts'
 import { chooseFormat, createLog, type LevelledLogger, type LogFormat } from '../host/observe/output.ts'
 import { MetricsRegistry } from '../host/plugin/metrics.ts'
@@ -118,8 +118,12 @@ async function run(options: RunOptions): Promise<ExitCode> {
     reload: () => reload(running, log),
   })
   let farewell: Promise<void> = Promise.resolve()
-  await untilEnded(running, log, asked.promise, () => {
-    farewell = manager.ending()
+  await untilEnded(running, log, {
+    asked: asked.promise.then(() => DRAIN),
+    patience: DRAIN,
+    begins: () => {
+      farewell = manager.ending()
+    },
   })
   await farewell
   const unfollow = await following
@@ -145,45 +149,6 @@ function announce(daemon: Daemon, log: LevelledLogger, json: boolean): void {
     print(`milterhost ${process.pid} listens on ${addresses.join(', ')}`)
   }
   log.info({ pid: process.pid, listen: addresses, filters }, 'ready')
-}
-
-function keepServing(log: LevelledLogger): void {
-  const tell = (error: unknown): void => {
-    const what = error instanceof Error ? error.message : String(error)
-    const { code, message } = hostError('UNCAUGHT', what)
-    log.error({ code, error }, message)
-  }
-  // Without a listener Node opens its debugger, and with it this process, to whoever may connect.
-  process.on('SIGUSR1', () => log.warn({}, 'SIGUSR1 does nothing here'))
-  process.on('uncaughtException', tell)
-  process.on('unhandledRejection', tell)
-}
-
-/** Resolves when the daemon has ended: by a signal, or when it was asked to by `milterhost drain`. */
-function untilEnded(daemon: Daemon, log: LevelledLogger, asked: Promise<void>, begins: () => void): Promise<void> {
-  return new Promise(resolve => {
-    let ending = false
-    const end = (signal: NodeJS.Signals | 'drain'): void => {
-      if (ending) {
-        log.warn({ signal }, 'ending at once')
-        daemon.close().finally(resolve)
-        return
-      }
-      ending = true
-      begins()
-      log.info({ signal, sessions: daemon.sessions }, 'ending when the running messages are done')
-      daemon
-        .drain(DRAIN)
-        .then(
-          () => log.info({}, 'ended'),
-          error => log.error({ error }, 'did not end cleanly'),
-        )
-        .finally(resolve)
-    }
-    process.on('SIGTERM', end)
-    process.on('SIGINT', end)
-    void asked.then(() => end('drain'))
-  })
 }
 
 function reload(daemon: Daemon, log: LevelledLogger): void {

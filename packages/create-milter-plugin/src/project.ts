@@ -84,6 +84,7 @@ const renamed = (text: string, { package: name, plugin }: Names): string =>
 interface Manifest {
   name: string
   description: string
+  milterhost: { hooks: readonly string[] }
   scripts: Record<string, string>
   dependencies?: Record<string, string>
   devDependencies: Record<string, string>
@@ -93,6 +94,7 @@ function manifestText({ names, starter, milterhost }: Project, template: string)
   const { peerDependenciesMeta: _, ...manifest } = JSON.parse(template) as Manifest & { peerDependenciesMeta: unknown }
   manifest.name = names.package
   if (starter !== null) manifest.description = `The plugin ${names.plugin} for milterhost`
+  if (starter !== null) manifest.milterhost = { hooks: starter.hooks }
   if (starter?.options.length === 0) delete manifest.dependencies
   const { build, prepack, ...scripts } = manifest.scripts
   manifest.scripts = { build: build!, ...scripts, lint: 'biome lint --error-on-warnings', prepack: prepack! }

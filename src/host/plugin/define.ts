@@ -14,6 +14,7 @@ import { apiProblem, PLUGIN_API } from './api.ts'
 import { HOOK_NAMES, type HookName, type Hooks } from './events.ts'
 import { PluginFilter } from './filter.ts'
 import { type Host, PluginHost } from './host.ts'
+import { keepSchema } from './option-list.ts'
 import { readOptions } from './options.ts'
 import type { OptionsIn, OptionsOut, Schema } from './schema.ts'
 import type { PluginParts } from './session.ts'
@@ -95,6 +96,7 @@ export function definePlugin<S extends Schema = Schema<NoOptions>, C = undefined
       describe,
       create: environment => createFilter(definition, describe, options, environment),
     })
+  keepSchema(factory, definition.options)
   return Object.assign(factory, { api: PLUGIN_API, pluginName: name } as const) as Plugin<OptionsIn<S>>
 }
 

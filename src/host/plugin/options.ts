@@ -73,7 +73,7 @@ interface SchemaLike {
 }
 
 /** The keys of an object schema with the schema of each; `null` for others and for those that let any key through. */
-function shapeOf(schema: unknown): Record<string, unknown> | null {
+export function shapeOf(schema: unknown): Record<string, unknown> | null {
   if (typeof schema !== 'object' || schema === null) return null
   const { shape, entries, def, wrapped, type } = schema as SchemaLike
   const inner = def?.innerType ?? def?.in ?? wrapped
