@@ -61,6 +61,12 @@ requirePrograms('systemd')('with systemd', () => {
     expect(exposure(unit)).toBeLessThanOrEqual(most)
   })
 
+  test('a stop of the unit with the launcher goes to the launcher alone, so that milterhost gets its SIGTERM once', () => {
+    expect(readFileSync(join(UNITS, 'milterhost-launcher.service'), 'utf8').match(/^KillMode=.*$/gm)).toEqual([
+      'KillMode=mixed',
+    ])
+  })
+
   test('every unit and configuration that is shipped is understood by systemd, to the last line', () => {
     const dir = tempDir('units')
     for (const name of readdirSync(UNITS)) copyFileSync(join(UNITS, name), join(dir, name))
