@@ -59,7 +59,7 @@ const dkim: Plugin<DkimOptions> = definePlugin({
         spf: event.result(spfKey),
         nullSender: event.sender.address === '',
         now,
-        body: () => event.body(),
+        body: () => event.body({ reuse: true }),
       })
       event.signal.throwIfAborted()
       tell(event, findings)
@@ -127,7 +127,7 @@ const dkim: Plugin<DkimOptions> = definePlugin({
       if (chosen.length === 0)
         return event.log.debug({ domain: authors.domain }, 'not signed: no key is meant for this author')
       const signer = new MessageSigner(fields, settings.sign)
-      for await (const chunk of event.body()) signer.update(chunk)
+      for await (const chunk of event.body({ reuse: true })) signer.update(chunk)
       for (const value of signer.finish(chosen, host.clock.now()).toReversed())
         event.edit.prependHeader('DKIM-Signature', value)
       signed.add(chosen.length)

@@ -44,6 +44,8 @@ export interface ConnectionOptions {
 const backlog = 64 * 1024
 /** Sent before the negotiation is complete; it takes 17. */
 const handshakeBytes = 4096
+/** Bytes; smaller ones cost little, and may lie in memory that Node shares out. */
+const largeRead = 16_384
 
 // Whether the client is still there nobody knows then.
 const GONE: AbortReason = { kind: 'mta-abort', detail: 'the MTA closed the connection' }
@@ -152,6 +154,7 @@ export class Connection implements Line {
     this.#heard = this.#options.clock.monotonic()
     this.#received += chunk.length
     this.#decode(() => this.#decoder.push(chunk, this.#take))
+    release(chunk)
     if (!this.#conversation.negotiated && this.#received > handshakeBytes)
       this.drop(hostError('MTA_JUNK', `${this.#received} bytes and no negotiation`))
     if (this.#decoder.paused && this.#decoder.buffered > backlog) this.#socket.pause()
@@ -219,4 +222,12 @@ export class Connection implements Line {
     this.#drained()
     this.#conversation.leave(reason)
   }
+}
+
+/**
+ * Frees what a large read brought, of which the decoder has kept nothing: it would count as memory in use until the garbage
+ * collector next looks, and V8 then looks through all of its heap for every few megabytes of mail.
+ */
+function release({ buffer, length }: Buffer): void {
+  if (length >= largeRead && buffer.byteLength === length && buffer instanceof ArrayBuffer) buffer.transfer(0)
 }

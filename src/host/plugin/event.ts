@@ -333,8 +333,8 @@ export class EndView extends ContentView {
     return this.#shown.size
   }
 
-  body(): AsyncIterable<Uint8Array> {
-    return this.#shown.body(this.signal)
+  body({ reuse = false }: { readonly reuse?: boolean } = {}): AsyncIterable<Uint8Array> {
+    return this.#shown.body(this.signal, reuse)
   }
 
   raw(): ReturnType<ShownMessage['raw']> {

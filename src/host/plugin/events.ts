@@ -157,8 +157,13 @@ export interface EndEvent<C = undefined, M = undefined> extends HeadersEvent<C, 
   readonly edit: Edits
   /** Bytes of the whole message, as `raw()` gives it. */
   readonly size: number
-  /** The body in pieces of at most 65,535 bytes, as often as you ask. */
-  body(): AsyncIterable<Uint8Array>
+  /**
+   * The body in pieces of at most 65,535 bytes, as often as you ask. Each piece is yours: keep it, change it. With `reuse` all
+   * pieces of this reading lie in one block of memory, and a piece holds only until the next is asked for: for whoever looks at
+   * each once, such as a hash, at half the cost.
+   * @example for await (const piece of event.body({ reuse: true })) hash.update(piece)
+   */
+  body(options?: { readonly reuse?: boolean }): AsyncIterable<Uint8Array>
   /** The whole message (headers, blank line, body; CRLF line ends) as a stream of bytes, as often as you ask. */
   raw(): Readable
 }

@@ -6,6 +6,7 @@
  */
 import { Readable } from 'node:stream'
 import { bytesOf } from '../bytes.ts'
+import { PIECE } from '../message/body.ts'
 import type { MessageSnapshot } from '../message/snapshot.ts'
 import { type Address, EnvelopeAddress } from './address.ts'
 import { ShownHeaders } from './header.ts'
@@ -36,10 +37,17 @@ export class ShownMessage {
     return size
   }
 
-  async *body(signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  /** `reuse`: a piece holds until the next; fresh memory for each makes the garbage collector the dearest part of a large message. */
+  async *body(signal: AbortSignal, reuse = false): AsyncGenerator<Uint8Array> {
+    let block: Uint8Array | null = null
     for await (const piece of this.#snapshot.body.chunks()) {
       signal.throwIfAborted()
-      yield Uint8Array.from(piece)
+      if (!reuse) yield new Uint8Array(piece)
+      else {
+        block ??= new Uint8Array(Math.min(PIECE, this.#snapshot.body.size))
+        block.set(piece)
+        yield block.subarray(0, piece.length)
+      }
     }
   }
 

@@ -5,7 +5,7 @@ import { CONTINUE } from '../../../src/host/verdict.ts'
 import { captureConnections, captureNames, readCapture } from '../../captures/read.ts'
 import { content, endOfMessage, hello, macros, message, offer } from './support/mta.ts'
 import { kept, RecordingSource } from './support/recorder.ts'
-import { hear } from './support/wire.ts'
+import { hear, ownMemory } from './support/wire.ts'
 
 const stream = (...commands: Command[]): Buffer => Buffer.concat(commands.map(encodeCommand))
 
@@ -139,4 +139,22 @@ describe('a stream of rubbish', () => {
       { numRuns: 300 },
     )
   })
+})
+
+it('the memory of a large read is free again as soon as it is worked through, and nothing of it is missing', async () => {
+  const body = { kind: 'body' as const, chunk: Buffer.alloc(40_000, 'x') }
+  const given = stream(offer, ...hello, ...message.slice(0, -1), body, endOfMessage)
+  const whole = await hear([given])
+  expect(whole.body).toBe(`text\r\n${'x'.repeat(40_000)}`)
+  const reads: ArrayBufferLike[] = []
+  const watched = (piece: Buffer): Buffer => {
+    const read = ownMemory(piece)
+    reads.push(read.buffer)
+    return read
+  }
+  const pieces = [given.subarray(0, 20_000), given.subarray(20_000, 36_000), given.subarray(36_000)]
+  const heard = await hear(pieces, undefined, watched)
+  expect(heard).toEqual(whole)
+  // What is small is left to the garbage collector.
+  expect(reads.map(({ byteLength }) => byteLength)).toEqual([0, 16_000, given.length - 36_000])
 })

@@ -1,6 +1,7 @@
 /** How a plugin is shown the message: headers, body in pieces, the whole as a stream. */
 import { buffer } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
+import { memoryBody } from '../../../src/host/message/body.ts'
 import type { Body } from '../../../src/host/message/snapshot.ts'
 import { reject } from '../../../src/plugin.ts'
 import { converse, snapshot, withHooks } from './harness.ts'
@@ -133,4 +134,27 @@ test('the raw message has CRLF line ends, its size is known, and body and stream
     ['X-8bit', ' \xfc'],
   ] as const
   await conversation.deliver(snapshot({ fields, body: ['one\r\n', 'two\r\n'] }))
+})
+
+test('read with `reuse`, every piece lies in one block, which is not the stored message', async () => {
+  expect.assertions(6)
+  const stored = ['one\r\n', 'second\r\n', 'x'].map(text => Buffer.from(text))
+  const conversation = await converse(
+    withHooks({
+      async end(event) {
+        const texts: string[] = []
+        const blocks = new Set<unknown>()
+        for await (const piece of event.body({ reuse: true })) {
+          texts.push(Buffer.from(piece).toString())
+          blocks.add(piece.buffer)
+          piece.fill(0)
+        }
+        expect(texts).toEqual(['one\r\n', 'second\r\n', 'x'])
+        expect(blocks.size).toBe(1)
+        for await (const piece of event.body({ reuse: true })) expect(piece.buffer).not.toBe([...blocks][0])
+      },
+    }),
+  )
+  await conversation.deliver(snapshot({ body: memoryBody(stored) }))
+  expect(Buffer.concat(stored).toString()).toBe('one\r\nsecond\r\nx')
 })

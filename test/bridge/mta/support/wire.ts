@@ -36,8 +36,15 @@ export interface Heard {
   readonly codes: string[]
 }
 
+/** As a socket does it: what is read lies in memory of its own, which the connection frees. */
+export const ownMemory = (piece: Buffer): Buffer => Buffer.from(new Uint8Array(piece).buffer)
+
 /** What comes of a stream that arrives in these pieces; each is fully worked through, as far as it can be, before the next. */
-export async function hear(pieces: readonly Buffer[], source: RecordingSource = new RecordingSource()): Promise<Heard> {
+export async function hear(
+  pieces: readonly Buffer[],
+  source: RecordingSource = new RecordingSource(),
+  memory: (piece: Buffer) => Uint8Array = ownMemory,
+): Promise<Heard> {
   const pipe = new Pipe()
   const log = new LogLines()
   const clock = new HandClock()
@@ -53,7 +60,7 @@ export async function hear(pieces: readonly Buffer[], source: RecordingSource = 
   })
   for (const piece of pieces) {
     if (pipe.destroyed) break
-    pipe.push(piece)
+    pipe.push(memory(piece))
     await new Promise(resolve => setImmediate(resolve))
   }
   for (let turn = 0; turn < 5; turn++) await new Promise(resolve => setImmediate(resolve))
