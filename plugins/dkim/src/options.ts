@@ -72,9 +72,9 @@ export interface DkimOptions {
     | {
         /** Every one that fits signs. @default [] */
         readonly keys?: readonly KeyOptions[] | undefined
-        /** OpenDKIM's KeyTable: `file:` and a path. */
+        /** OpenDKIM's KeyTable: `file:` and a path, or `csl:` and its lines as `key=value`, with commas between. */
         readonly keyTable?: string | undefined
-        /** OpenDKIM's SigningTable: `file:` or `refile:` and a path. */
+        /** OpenDKIM's SigningTable: `file:` or `refile:` and a path, or `csl:`. */
         readonly signingTable?: string | undefined
         /** All lines of the SigningTable that fit sign, not only the first. @default false */
         readonly multipleSignatures?: boolean | undefined

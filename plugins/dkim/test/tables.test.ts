@@ -51,7 +51,8 @@ describe("OpenDKIM's tables", () => {
     expect(() => parseSigningTable('\nmain\n')).toThrow('line 2: "main" has no value')
     expect(parseDataSet('refile:/a')).toEqual({ path: '/a', patterns: true })
     expect(parseDataSet('file:/a')).toEqual({ path: '/a', patterns: false })
-    expect(() => parseDataSet('dsn:mysql://x')).toThrow('only data sets of the types file: and refile:')
+    expect(parseDataSet('csl:a=b:c:MII=, *=d')).toEqual({ lines: 'a b:c:MII=\n* d' })
+    expect(() => parseDataSet('dsn:mysql://x')).toThrow('only data sets of the types file:, refile: and csl: are read')
   })
 
   it('in a flat file are looked up from the whole address to *', () => {

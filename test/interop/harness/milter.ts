@@ -8,7 +8,14 @@ import { rig } from './rig.ts'
 import { PATIENCE, until } from './wait.ts'
 
 /** `milter-up --help` of the rig says what each does. */
-export type MilterKind = 'opendkim-sign' | 'opendkim-verify' | 'pymilter' | 'pymilter-noreply' | 'raw' | 'perl'
+export type MilterKind =
+  | 'opendkim'
+  | 'opendkim-sign'
+  | 'opendkim-verify'
+  | 'pymilter'
+  | 'pymilter-noreply'
+  | 'raw'
+  | 'perl'
 
 export interface Milter {
   kind: MilterKind

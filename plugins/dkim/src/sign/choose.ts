@@ -13,7 +13,6 @@ import { FileReader } from './files.ts'
 import { type PrivateKey, parsePrivateKey } from './keys.ts'
 import type { SigningKey } from './signer.ts'
 import {
-  type DataSet,
   type KeyRecord,
   matching,
   parseDataSet,
@@ -42,8 +41,8 @@ export interface KeyEntry {
 export class KeyChooser {
   readonly #options: DkimSettings['sign']
   readonly #keys: FileReader<PrivateKey>
-  readonly #keyTable: { readonly set: DataSet; readonly file: FileReader<ReadonlyMap<string, KeyRecord>> } | null = null
-  readonly #signingTable: { readonly set: DataSet; readonly file: FileReader<readonly SigningRecord[]> } | null = null
+  readonly #keyTable: Table<ReadonlyMap<string, KeyRecord>> | null = null
+  readonly #signingTable: Table<readonly SigningRecord[]> | null = null
   readonly #rules: readonly { readonly options: KeyOptions; readonly inNetwork: (address: string) => boolean }[]
   readonly #inline = new Map<string, PrivateKey>()
 
@@ -53,21 +52,15 @@ export class KeyChooser {
     this.#keys = new FileReader({ ...around, secret: true }, parsePrivateKey)
     const { keyTable, signingTable } = options
     if (keyTable !== undefined && signingTable !== undefined) {
-      this.#keyTable = {
-        set: parseDataSet(keyTable),
-        file: new FileReader({ ...around, secret: false }, parseKeyTable),
-      }
-      this.#signingTable = {
-        set: parseDataSet(signingTable),
-        file: new FileReader({ ...around, secret: false }, parseSigningTable),
-      }
+      this.#keyTable = openTable(keyTable, parseKeyTable, around)
+      this.#signingTable = openTable(signingTable, parseSigningTable, around)
     }
     this.#rules = options.keys.map(key => ({
       options: key,
       inNetwork: networkList(key.networks ?? ['0.0.0.0/0', '::/0']),
     }))
     for (const entry of this.entries()) entry.read()
-    if (this.#signingTable !== null) this.#signingTable.file.get(this.#signingTable.set.path)
+    this.#signingTable?.read()
   }
 
   /** Every key that has a domain of its own: of a line with `%` nobody knows which there will be. */
@@ -78,7 +71,7 @@ export class KeyChooser {
       selector,
       read: () => this.#keys.get(file),
     }))
-    const table = this.#keyTable === null ? [] : [...this.#keyTable.file.get(this.#keyTable.set.path)]
+    const table = this.#keyTable === null ? [] : [...this.#keyTable.read()]
     const listed = table.flatMap(([name, record]) =>
       record.domain === '%' || record.key.includes('%')
         ? []
@@ -102,9 +95,9 @@ export class KeyChooser {
 
   #listed(author: Author): SigningKey[] {
     if (this.#keyTable === null || this.#signingTable === null) return []
-    const { set, file } = this.#signingTable
-    const matches = matching(file.get(set.path), set.patterns, author.address, author.domain)
-    const table = this.#keyTable.file.get(this.#keyTable.set.path)
+    const { read, patterns } = this.#signingTable
+    const matches = matching(read(), patterns, author.address, author.domain)
+    const table = this.#keyTable.read()
     const chosen = this.#options.multipleSignatures ? matches : matches.slice(0, 1)
     return chosen.map(({ keyName, identity }) => {
       const name = keyName.replaceAll('%', author.domain)
@@ -126,6 +119,27 @@ export class KeyChooser {
     this.#inline.set(text, key)
     return key
   }
+}
+
+interface Table<T> {
+  /** Keys are patterns with `*`. */
+  readonly patterns: boolean
+  /** As it is now. */
+  read(): T
+}
+
+function openTable<T>(
+  text: string,
+  parse: (lines: string) => T,
+  around: { readonly log: Logger; now(): number },
+): Table<T> {
+  const set = parseDataSet(text)
+  if ('lines' in set) {
+    const table = parse(set.lines)
+    return { patterns: false, read: () => table }
+  }
+  const file = new FileReader({ ...around, secret: false }, parse)
+  return { patterns: set.patterns, read: () => file.get(set.path) }
 }
 
 function fits(

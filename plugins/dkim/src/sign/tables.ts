@@ -1,6 +1,6 @@
 /**
- * OpenDKIM's KeyTable and SigningTable, read as they are (opendkim.conf(5), opendkim(8) DATA SETS): flat files, and for the
- * SigningTable `refile:` with its wildcards. Data sets in databases are refused with a word about it.
+ * OpenDKIM's KeyTable and SigningTable, read as they are (opendkim.conf(5), opendkim(8) DATA SETS): flat files, lists in
+ * the configuration (`csl:`), and for the SigningTable `refile:` with its wildcards. Data sets in databases are refused with a word about it.
  */
 
 /** A line of the KeyTable. `%` in domain or key stands for the sender's domain. */
@@ -19,18 +19,29 @@ export interface SigningRecord {
   readonly identity: string | null
 }
 
-export interface DataSet {
-  readonly path: string
-  /** Keys are patterns with `*`. */
-  readonly patterns: boolean
-}
+/** Where a table is: in a file, or written out in the configuration. */
+export type DataSet =
+  | {
+      readonly path: string
+      /** Keys are patterns with `*`. */
+      readonly patterns: boolean
+    }
+  | { readonly lines: string }
 
-/** `file:/etc/…`, `refile:/etc/…` or a bare path. */
+/** `file:/etc/…`, `refile:/etc/…`, a bare path, or `csl:key=value,key=value`. */
 export function parseDataSet(text: string): DataSet {
   const type = /^([a-z]+):/.exec(text)?.[1]
-  if (type === undefined) return { path: text, patterns: false }
-  if (type === 'file' || type === 'refile') return { path: text.slice(type.length + 1), patterns: type === 'refile' }
-  throw new Error(`${text}: only data sets of the types file: and refile: are read, not ${type}:`)
+  const rest = type === undefined ? text : text.slice(type.length + 1)
+  switch (type) {
+    case undefined:
+    case 'file':
+    case 'refile':
+      return { path: rest, patterns: type === 'refile' }
+    case 'csl':
+      return { lines: rest.replaceAll(/\s*,\s*/g, '\n').replaceAll(/^([^=\n]+)=/gm, '$1 ') }
+    default:
+      throw new Error(`${text}: only data sets of the types file:, refile: and csl: are read, not ${type}:`)
+  }
 }
 
 export function parseKeyTable(text: string): ReadonlyMap<string, KeyRecord> {
