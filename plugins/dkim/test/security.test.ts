@@ -97,6 +97,28 @@ describe('identity and headers', () => {
     expect(await at('v=DMARC1; p=reject')).toContain('dmarc=pass')
     expect(await at('v=DMARC1; p=reject; adkim=s')).toContain('dmarc=fail')
   })
+
+  it('7: tags named as what objects have are only tags', async () => {
+    const crafted = '__proto__=x; constructor=y; toString=z; hasOwnProperty=0'
+    const signed = await sign(MESSAGE)
+    const hostile = await verify(signed.replace('v=1;', `v=1; ${crafted};`))
+    expect(dkimOf(hostile)).toMatch(/^dkim=(?:neutral|fail)/)
+    const txt = [`v=DMARC1; p=reject; ${crafted}; __proto__.p=none`]
+    const forged = MESSAGE.replace('Text', 'Other')
+    const delivered = await verify(forged, { zone: { ...ZONE, '_dmarc.example.org': { txt } } })
+    expect(dmarc(delivered)).toContain('dmarc=fail header.from=example.org policy.dmarc=reject')
+    expect(({} as Record<string, unknown>).p).toBeUndefined()
+    expect(dkimOf(await verify(signed))).toContain('dkim=pass')
+  })
+
+  it('9: parts and boundaries of MIME change no result: all bytes count', async () => {
+    const parts = '--a\r\n\r\nText\r\n--a--\r\n--b\r\n\r\nOther\r\n--b--\r\n'
+    const mail = MESSAGE.replace('\r\n\r\n', '\r\nContent-Type: multipart/mixed; boundary=a; boundary=b\r\n\r\n')
+    const signed = (await sign(mail + parts)) as string
+    expect(dkimOf(await verify(signed))).toContain('dkim=pass')
+    expect(dkimOf(await verify(signed.replace('Other', 'Evils')))).toContain('dkim=fail')
+    expect(dkimOf(await verify(signed.replace('boundary=a; ', '')))).toContain('dkim=fail')
+  })
 })
 
 describe('signatures', () => {

@@ -62,10 +62,15 @@ function zoneLine(domain: string, selector: string, key: PrivateKey): string {
   return `${selector}._domainkey.${domain}. IN TXT ( ${pieces.map(piece => `"${piece}"`).join('\n    ')} )`
 }
 
-export const txt: PluginSubcommand = {
-  description: 'print the DNS records of the keys in the configuration, or of one key',
+/** What `keysOf` reads. */
+const WHICH_KEYS: Pick<PluginSubcommand, 'operands' | 'options'> = {
   operands: '[domain] [selector]',
   options: { '-k, --key <file>': 'this key, instead of those in the configuration' },
+}
+
+export const txt: PluginSubcommand = {
+  description: 'print the DNS records of the keys in the configuration, or of one key',
+  ...WHICH_KEYS,
   examples: ['milterhost dkim txt', 'milterhost dkim txt --key k2026.pem example.org k2026'],
   async run(call) {
     for (const { domain, selector, read } of await keysOf(call)) call.print(zoneLine(domain, selector, read()))
@@ -74,8 +79,7 @@ export const txt: PluginSubcommand = {
 
 export const check: PluginSubcommand = {
   description: 'look whether DNS has the records of the keys in the configuration, or of one key',
-  operands: '[domain] [selector]',
-  options: { '-k, --key <file>': 'this key, instead of those in the configuration' },
+  ...WHICH_KEYS,
   examples: ['milterhost dkim check', 'milterhost dkim check --key k2026.pem example.org k2026'],
   async run(call) {
     let wrong = 0
