@@ -54,6 +54,9 @@ export interface Daemon {
 /** What connections of an address that a reload gave up may still take. */
 const RELOAD_DRAIN = 300_000
 
+/** How long a reload waits for milters that have to be started; one that takes longer has its `onFailure` until then. */
+const READY_LIMIT = 10_000
+
 /** Resolves when it serves. Rejects, with nothing left open, when the configuration is bad or an address cannot be bound. */
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const daemon = new RunningDaemon(options)
@@ -153,12 +156,13 @@ class RunningDaemon implements Daemon, ControlledDaemon {
     const postfix = (await this.#options.postfix?.()) ?? null
     const number = this.#configurations + 1
     const next = await Generation.create(configuration, this.#around(postfix), postfix, number)
-    if (this.#refusing) return next.retire()
-    this.#configurations = number
-    const before = this.#current
-    this.#current = next
     this.generations.add(next)
     next.closed.then(() => this.generations.delete(next))
+    const before = this.#current
+    if (before !== null) await this.#untilReady(next)
+    if (this.#refusing) return next.retire()
+    this.#configurations = number
+    this.#current = next
     let control: ControlChange | null = null
     try {
       control = (await this.#control?.prepare(configuration)) ?? null
@@ -180,6 +184,14 @@ class RunningDaemon implements Daemon, ControlledDaemon {
     if (this.#refusing) return this.#listeners.drain(0)
     this.#options.onConfigured?.(configuration)
     for (const { filter, gate } of next.filters) void filter.learn?.(this.#ending.signal, gate === null)
+  }
+
+  /** Mail that comes while a milter is being started is better served by the configuration that is there than told 451. */
+  async #untilReady(next: Generation): Promise<void> {
+    const late = Promise.withResolvers<void>()
+    const cancel = this.#options.clock.after(READY_LIMIT, late.resolve)
+    await Promise.race([Promise.all(next.filters.map(({ filter }) => filter.ready?.())), late.promise])
+    cancel()
   }
 
   async #read(): Promise<Overridden> {

@@ -112,6 +112,11 @@ export interface Filter {
    * @param isForAll `false`: a condition chooses its mail, which may be none; whatever is not needed for its first message is to be left to that. @default true
    */
   learn?(signal: AbortSignal, isForAll?: boolean): Promise<void>
+  /**
+   * The configuration is made, and another one still serves: begins what takes longer than a message can wait. Resolves when it can be used, or
+   * when that has come to nothing; never rejects.
+   */
+  ready?(): Promise<void>
   open(context: FilterContext): FilterSession
   /** How it is; a filter without it is as well as this process. */
   health?(): FilterHealth

@@ -149,6 +149,13 @@ export class SocketFilter implements Filter, Milter, Prober {
     }
   }
 
+  /** Only for a milter that nobody has asked before: what others use, or what ended while they did, is looked after already. */
+  async ready(): Promise<void> {
+    if (this.launch === null || this.health().state !== 'unknown') return
+    this.keeper.serve(this)
+    await this.keeper.met()
+  }
+
   async ask(signal: AbortSignal): Promise<void> {
     const { channel } = await this.#connect(signal, this.#options.patience)
     channel.leave(QUIT)

@@ -215,6 +215,12 @@ export class Keeper implements Keepable {
     if (this.#work === null && this.#prober !== undefined) this.#run(this.#probe())
   }
 
+  /** Asks it, and has it started when it is not there; resolves when it answers, or when that has come to nothing. */
+  async met(): Promise<void> {
+    this.look()
+    await this.#work
+  }
+
   /** Starts its process anew; resolves when it answers. Rejects with what came of it. */
   async restart(filter: string): Promise<void> {
     while (this.#work !== null) await this.#work
