@@ -92,6 +92,11 @@ export interface FilterContext {
   refused(stage: Stage, detail: string): void
   /** Makes the client wait. The filter's own time limit stands still meanwhile. */
   hold(seconds: number): Promise<HoldOutcome>
+  /**
+   * Whether the client was seen, at any wait of this connection so far, to have sent bytes that the MTA had not read; `null` when no look
+   * could tell.
+   */
+  readonly unread: boolean | null
   /** The filter is still at work on what it was asked: an MTA that takes signs of life waits on. */
   progress(): void
 }

@@ -133,6 +133,9 @@ export class Session {
     notHeld(why: Omit<Overflow, 'verdict'>): void {
       this.#session.#overflowed(why)
     }
+    get unread(): boolean | null {
+      return this.#session.#presence.unread
+    }
     hold(seconds: number): Promise<HoldOutcome> {
       if (!this.#member.observed) this.#session.#options.watch?.hurry(this.#session.#presence)
       return holdClient(this.#member, seconds, this)

@@ -29,6 +29,11 @@ export interface TestClient {
   readonly tls?: { readonly version?: string; readonly cipher?: string }
   /** Further macros, told at connect. */
   readonly macros?: Readonly<Record<string, string>>
+  /**
+   * Watches this client while it waits: `event.spokeEarly` becomes this with the first look. For `open` and `deliver`. @default nobody looks, and
+   * it stays `null`
+   */
+  readonly spokeEarly?: boolean
 }
 
 type SettledHostEvent = Extract<HostEvent, { type: 'message-settled' }>
@@ -72,7 +77,9 @@ export class Conversation {
       ...client,
     }
     const version = this.#mta === 'postfix' ? 'Postfix 3.7.11' : '8.17.1.9'
-    this.#macros('connect', { j: 'mx.example.com', daemon_name: 'mx.example.com', v: version, ...macros })
+    // Where a watched client came in; without it nobody can tell which connection to look at.
+    const watched = this.#client.spokeEarly === undefined ? {} : { daemon_port: '25' }
+    this.#macros('connect', { j: 'mx.example.com', daemon_name: 'mx.example.com', v: version, ...watched, ...macros })
     this.#step = 'connected'
     return this.#answered(
       'connect',

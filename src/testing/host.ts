@@ -19,6 +19,8 @@ import { Gates } from '../host/policy/gates.ts'
 import { Session } from '../host/session.ts'
 import type { Clock } from '../host/time/clock.ts'
 import { Holds, holdLimits } from '../host/time/holds.ts'
+import type { Liveness } from '../host/time/liveness.ts'
+import { Watch } from '../host/time/watch.ts'
 import { fakeClock } from './clock.ts'
 import { Conversation, type TestClient } from './conversation.ts'
 import type { Delivery } from './delivery.ts'
@@ -144,7 +146,7 @@ export class TestHost {
       id: `test${++this.#sessions}`,
       filters: this.#filters,
       settings: this.#settings,
-      watch: null,
+      watch: this.#watch(client),
       clock: this.#options.clock,
       spool: memorySpool(this.#settings.limits.body),
       holds: this.#holds,
@@ -158,6 +160,14 @@ export class TestHost {
     this.#open++
     this.#holds.relieve()
     return new Conversation(session, this.#options.mta, client, events)
+  }
+
+  #watch({ spokeEarly }: TestClient): Watch | null {
+    if (spokeEarly === undefined) return null
+    const source: Liveness = {
+      look: async questions => questions.map(() => ({ state: 'present', unread: spokeEarly })),
+    }
+    return new Watch({ source, name: 'the test', clock: this.#options.clock, log: this.#log })
   }
 
   /** One message over a connection of its own, from connect to QUIT, as far as it gets. */

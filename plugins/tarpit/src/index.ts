@@ -14,7 +14,7 @@ import { Store } from './store.ts'
 import { type Connection, type Message, newConnection, newMessage, Tarpit } from './tarpit.ts'
 
 export type { Attempt, Stage, TarpitOptions } from './options.ts'
-export { TARPIT, type TarpitResult } from './tarpit.ts'
+export { EARLY_TALKER, TARPIT, type TarpitResult } from './tarpit.ts'
 
 const PATIENCE = 'patience'
 

@@ -29,6 +29,12 @@ export interface TarpitOptions {
   readonly hold?: Duration | 'light'
   /** When. A client waits once in a connection. @default 'rcpt' */
   readonly at?: Stage
+  /**
+   * Whether a client speaks before its turn while it waits: needs `at: 'connect'` and `liveness`. Who does has not waited: it is
+   * greylisted, with starpit it goes on, and earns nothing. Later filters find `true` under the key `early-talker`. Not for a port
+   * with TLS from the start, where the client speaks first. @default false
+   */
+  readonly earlyTalkers?: boolean
   /** What proves that a client waited: DATA alone may have been sent in advance (pipelining). @default 'eom' */
   readonly proof?: 'data' | 'eoh' | 'eom'
   /** When too many wait, the MTA cannot be kept waiting or is short of processes. @default 'greylist', 'accept' with starpit */

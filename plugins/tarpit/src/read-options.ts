@@ -22,6 +22,7 @@ export interface Options {
   /** Milliseconds. */
   readonly hold: number
   readonly at: Stage
+  readonly earlyTalkers: boolean
   readonly proof: 'data' | 'eoh' | 'eom'
   readonly overLimit: 'greylist' | 'accept'
   readonly adaptive: { readonly least: number; readonly keep: number } | null
@@ -117,6 +118,7 @@ const shape = z.strictObject({
     return hold === 'light' ? LIGHT : parseDuration(hold)
   }),
   at: z.enum(['connect', 'helo', 'mail', 'rcpt', 'data', 'eom']).default('rcpt'),
+  earlyTalkers: z.boolean().default(false),
   proof: z.enum(['data', 'eoh', 'eom']).default('eom'),
   overLimit: z.enum(['greylist', 'accept']).optional(),
   adaptive: z
@@ -142,6 +144,14 @@ export const optionsSchema: z.ZodType<Options, unknown> = shape.transform((given
   const most = given.at === 'data' ? MOST_AT_DATA : MOST
   if (given.hold !== null && given.hold > most) {
     context.addIssue({ code: 'custom', path: ['hold'], message: `must be at most ${most / 1000} s at ${given.at}` })
+    return z.NEVER
+  }
+  if (given.earlyTalkers && given.at !== 'connect') {
+    context.addIssue({
+      code: 'custom',
+      path: ['earlyTalkers'],
+      message: "needs at: 'connect': later, clients may send ahead",
+    })
     return z.NEVER
   }
   const hold = given.hold ?? Math.min(DEFAULT_HOLD, most)

@@ -35,6 +35,9 @@ export interface TarpitResult {
 /** What became of this client; later filters read it. */
 export const TARPIT: ResultKey<TarpitResult> = resultKey<TarpitResult>('tarpit')
 
+/** Published as `true` for a connection whose client spoke before its turn; the greylist reads it. */
+export const EARLY_TALKER: ResultKey<boolean> = resultKey<boolean>('early-talker')
+
 /**
  * `new` until judged. `waited` in full; `put-off`: to be greylisted as soon as there is a recipient; `again`: it is to come again
  * whatever the greylist says; `clear`: nothing more to do.
@@ -79,6 +82,8 @@ interface AskedEvent extends Connected {
   readonly log: Logger
   hold(seconds: number): Promise<'waited' | 'client-left' | 'refused'>
   publish<T>(key: ResultKey<T>, value: T): void
+  /** At connect only. */
+  readonly spokeEarly?: boolean | null
 }
 
 interface InMessage {
@@ -199,6 +204,8 @@ export class Tarpit {
     const outcome = await event.hold(milliseconds / 1000)
     const took = now() - began
     count('hold', outcome)
+    const early = options.earlyTalkers && outcome !== 'client-left' && event.spokeEarly === true
+    if (early) event.publish(EARLY_TALKER, true)
     if (outcome === 'refused') {
       const course = options.overLimit === 'greylist' ? 'put-off' : 'clear'
       return this.#conclude(event, course, 'no-room', reasons, took)
@@ -213,6 +220,10 @@ export class Tarpit {
       return this.#conclude(event, 'clear', left ? 'left' : 'aborted', reasons, took)
     }
     if (took < milliseconds * REAL) return this.#conclude(event, 'clear', 'observed', reasons, took)
+    if (early) {
+      const course = options.mode === 'starpit' ? 'clear' : 'put-off'
+      return this.#conclude(event, course, 'early-talker', reasons, took)
+    }
     // Where it could be greylisted it has been, before it was held.
     const both = attempt.recipient === null ? 'put-off' : 'again'
     this.#conclude(event, options.mode === 'both' ? both : 'waited', 'waited', reasons, took)

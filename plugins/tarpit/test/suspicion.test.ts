@@ -114,6 +114,7 @@ describe('who does not wait', () => {
 
 describe('options', () => {
   it.each([
+    [{ earlyTalkers: true }, "option earlyTalkers: needs at: 'connect'"],
     [{ hold: '5m' }, 'option hold: must be at most 240 s at rcpt'],
     [{ hold: '100s', at: 'data' }, 'option hold: must be at most 90 s at data'],
     [{ hold: 'long' }, 'option hold: must be a length of time'],

@@ -31,6 +31,7 @@ export interface Surroundings {
   result<T>(key: ResultKey<T>): T | undefined
   publish<T>(key: ResultKey<T>, value: T): void
   hold(seconds: number): Promise<HoldOutcome>
+  readonly unread: boolean | null
   readonly authentication: Contributor
   authResult(hook: HookName, result: AuthResult): void
   /** Reports a call that came when its event was over. */
@@ -145,6 +146,16 @@ export class AskedView extends EventView {
     if (typeof seconds === 'number' && seconds >= 0 && seconds < Number.POSITIVE_INFINITY) return around.hold(seconds)
     const what = 'it takes a number of seconds, 0 or more'
     return Promise.reject(hostError('PLUGIN_ARGUMENT', around.plugin, 'hold', what))
+  }
+}
+
+export class ConnectView extends AskedView {
+  constructor(around: Surroundings, macros: Macros, signal: AbortSignal) {
+    super(around, 'connect', macros, signal)
+  }
+
+  get spokeEarly(): boolean | null {
+    return EventView.acting(this, 'spokeEarly')?.unread ?? null
   }
 }
 

@@ -91,7 +91,17 @@ export interface AskedEvent<C> extends AnyEvent<C> {
   hold(seconds: number): Promise<HoldOutcome>
 }
 
-export interface ConnectEvent<C = undefined> extends AskedEvent<C> {}
+export interface ConnectEvent<C = undefined> extends AskedEvent<C> {
+  /**
+   * Whether the client has spoken before its turn (RFC 5321 §4.3.1: it waits for the greeting, which the MTA sends after `connect`).
+   * `true` once a look of `liveness` found bytes that the MTA has not read; `null` when no look could tell. Looks come while clients wait,
+   * about every second and within 100 ms of a hold's begin: read it after an `event.hold` of a few seconds. `liveness: 'off'`, observe
+   * mode, or a client out of sight (behind a proxy): `null`. `false` is no proof of manners: Postfix (3.7) reads what came with the connection
+   * before it asks its milters, so that only what comes later is seen.
+   * @example if ((await event.hold(5)) === 'waited' && event.spokeEarly === true) event.publish(EARLY, true)
+   */
+  readonly spokeEarly: boolean | null
+}
 
 export interface HeloEvent<C = undefined> extends AskedEvent<C> {
   /** As the client said it; trust nothing in it. */

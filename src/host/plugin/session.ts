@@ -36,8 +36,9 @@ import { EnvelopeAddress } from './address.ts'
 import { clientOf, NO_CLIENT } from './client.ts'
 import { EditRecorder } from './edits.ts'
 import {
-  AskedView,
+  type AskedView,
   BodyView,
+  ConnectView,
   ContentView,
   EndView,
   type Envelope,
@@ -109,6 +110,9 @@ export class PluginSession implements FilterSession {
     publish<T>(key: ResultKey<T>, value: T): void {
       this.#session.#context.results.publish(key, value)
     }
+    get unread(): boolean | null {
+      return this.#session.#context.unread
+    }
     hold(seconds: number): Promise<HoldOutcome> {
       return this.#session.#context.hold(seconds)
     }
@@ -139,7 +143,7 @@ export class PluginSession implements FilterSession {
   connect({ client, macros }: ConnectEvent, signal: AbortSignal): MaybePromise<Verdict> {
     this.#meet(client, macros)
     if (!this.#has('connect')) return CONTINUE
-    return this.#ask('connect', signal, () => new AskedView(this.#around, 'connect', macros, signal))
+    return this.#ask('connect', signal, () => new ConnectView(this.#around, macros, signal))
   }
 
   helo({ name, macros }: HeloEvent, signal: AbortSignal): MaybePromise<Verdict> {

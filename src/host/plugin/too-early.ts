@@ -8,6 +8,7 @@ import type { HookName } from './events.ts'
 
 /** The hooks whose events have it. */
 const MEMBERS: Readonly<Record<string, readonly HookName[]>> = {
+  spokeEarly: ['connect'],
   sender: ['mail', 'rcpt', 'data', 'headers', 'body', 'end', 'settled'],
   recipient: ['rcpt'],
   recipients: ['data', 'headers', 'body', 'end'],

@@ -40,6 +40,8 @@ export interface Sight {
   readonly state: 'present' | 'gone' | 'unknown'
   /** With `present`: anything that tells this connection from a later one between the same ports, e.g. the inode. */
   readonly socket?: string
+  /** With `present`: whether the client has sent bytes that the MTA has not read yet. Left out by a source that cannot tell. */
+  readonly unread?: boolean
 }
 
 /** A source at work. */

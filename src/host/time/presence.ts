@@ -19,6 +19,8 @@ export class Presence {
   asked = false
   /** See `LivenessQuestion`. */
   seen: string | null = null
+  /** Some look found bytes of the client that the MTA had not read; `null` until a look could tell. */
+  unread: boolean | null = null
   /** Called by the watch when the client is gone. */
   readonly left: () => void
   readonly #find: () => SmtpConnection | null

@@ -119,8 +119,11 @@ export class Watch {
     return false
   }
 
-  #tell(presence: Presence, { state, socket = '' }: Sight): void {
-    if (state === 'present') presence.seen = socket
+  #tell(presence: Presence, { state, socket = '', unread }: Sight): void {
+    if (state === 'present') {
+      presence.seen = socket
+      if (typeof unread === 'boolean') presence.unread = presence.unread === true || unread
+    }
     if (state !== 'gone' || !this.#waiting.delete(presence)) return
     presence.left()
   }

@@ -114,6 +114,7 @@ class Conversation {
       },
       refused: (stage, detail) => this.refused.push(`${stage}: ${detail}`),
       hold: async () => 'refused',
+      unread: null,
       progress: () => {},
     }
     this.session = new SocketSession(milter, context)

@@ -89,6 +89,7 @@ export class Play {
         this.refused.push([stage, detail])
       },
       hold: () => Promise.resolve('refused'),
+      unread: null,
       progress: () => {},
     }
     this.session = filter.open(context)

@@ -71,6 +71,7 @@ export class Conversation {
       newBody: () => store.writer(),
       refused: (stage, detail) => this.refused.push(`${stage}: ${detail}`),
       hold: async () => 'waited',
+      unread: null,
       progress: () => {},
       ...context,
     })

@@ -248,3 +248,22 @@ describe('a source that does not work', () => {
     expect(warn.mock.calls[0]![1]).toContain('list of 1')
   })
 })
+
+describe('bytes that the MTA has not read', () => {
+  it('once seen they are remembered, and who cannot tell changes nothing', async () => {
+    const told: (boolean | undefined)[] = [undefined, false, true, false, undefined]
+    const { watch, clock, client } = rig((_, count) => {
+      const unread = told[count - 1]
+      return { state: 'present', ...(unread === undefined ? {} : { unread }) }
+    })
+    const one = client(1)
+    const found: (boolean | null)[] = []
+    watch.begin(one)
+    for (let n = 0; n < told.length; n++) {
+      await clock.advance(1_000)
+      found.push(one.unread)
+    }
+    watch.end(one)
+    expect(found).toEqual([null, false, true, true, true])
+  })
+})

@@ -2,8 +2,9 @@
  * What a liveness agent and its client say to each other: frames of a length (4 bytes, big-endian) and JSON in UTF-8.
  *
  * First the client says who it is (`{"milterhost":1,"token":…}`) and the agent that it is known (`{"ok":true}`). Then each question
- * (`{"id":1,"ask":[{"client":[…],"servers":[[…]],"seen":null}]}`) gets one answer (`{"id":1,"sights":[…],"cost":1.5}`). Everything is checked
- * where it is read; what does not fit is an `AgentWireError`, after which the connection is of no use. No socket here.
+ * (`{"id":1,"ask":[{"client":[…],"servers":[[…]],"seen":null}]}`) gets one answer (`{"id":1,"sights":[…],"cost":1.5}`). An agent from before `unread`
+ * leaves it out, and a client from before it passes it over. Everything is checked where it is read; what does not fit is an
+ * `AgentWireError`, after which the connection is of no use. No socket here.
  */
 import type { Endpoint, LivenessQuestion, Sight } from '../../../host/time/liveness.ts'
 
@@ -110,10 +111,14 @@ export function readSights(
   return {
     cost: typeof cost === 'number' && cost >= 0 ? cost : 0,
     sights: sights.map((sight): Sight => {
-      const { state, socket } = object(sight)
+      const { state, socket, unread } = object(sight)
       if (state === 'gone' || state === 'unknown') return { state }
       if (state !== 'present') throw new AgentWireError('an answer that is none of present, gone, unknown')
-      return typeof socket === 'string' ? { state, socket } : { state }
+      return {
+        state,
+        ...(typeof socket === 'string' ? { socket } : {}),
+        ...(typeof unread === 'boolean' ? { unread } : {}),
+      }
     }),
   }
 }

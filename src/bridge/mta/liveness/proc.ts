@@ -145,11 +145,11 @@ class ProcTable implements Liveness {
       owed.reject(new Error(answer.error))
       return
     }
-    const { states, inodes, cost } = answer
+    const { states, inodes, unread, cost } = answer
     this.cost = cost
     const sights: Sight[] = owed.questions.map(() => UNKNOWN)
     for (const [place, index] of owed.asked.entries())
-      sights[index] = sightOf(states[place]!, inodes[place]!, owed.questions[index]!.seen)
+      sights[index] = sightOf(states[place]!, inodes[place]!, unread[place] === 1, owed.questions[index]!.seen)
     owed.resolve(sights)
   }
 
@@ -169,7 +169,7 @@ class ProcTable implements Liveness {
   }
 }
 
-function sightOf(state: number, inode: number, seen: string | null): Sight {
+function sightOf(state: number, inode: number, unread: boolean, seen: string | null): Sight {
   switch (state) {
     case ROW.missing:
       return seen === null ? UNKNOWN : GONE
@@ -178,7 +178,7 @@ function sightOf(state: number, inode: number, seen: string | null): Sight {
     case ROW.established: {
       const socket = String(inode)
       // Another connection between the same ports: the one that was seen is no more.
-      return seen === null || seen === '' || seen === socket ? { state: 'present', socket } : GONE
+      return seen === null || seen === '' || seen === socket ? { state: 'present', socket, unread } : GONE
     }
     default:
       return UNKNOWN

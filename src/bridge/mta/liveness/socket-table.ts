@@ -49,12 +49,13 @@ export function wantedRows(
 
 /**
  * Goes through a table once. `wanted`: by far end, each with a number of the caller's, which `found` is given for a row that is this
- * one's. `inode` tells an established socket from a later one between the same ports.
+ * one's. `inode` tells an established socket from a later one between the same ports; `unread`: bytes of its client lie there that
+ * nobody has read.
  */
 export function findRows(
   table: string,
   wanted: ReadonlyMap<string, readonly (readonly [number, Wanted])[]>,
-  found: (index: number, state: RowState, inode: number) => void,
+  found: (index: number, state: RowState, inode: number, unread: boolean) => void,
 ): void {
   // The first line is a heading.
   for (let at = table.indexOf('\n') + 1; at > 0 && at < table.length; ) {
@@ -79,14 +80,17 @@ export function findRows(
 const ESTABLISHED = '01'
 const CLOSE_WAIT = '08'
 /** `st tx:rx tr:when retrnsmt uid timeout inode …` */
+const QUEUES_COLUMN = 1
 const INODE_COLUMN = 6
 
-function rowOf(columns: string): [RowState, number] {
+function rowOf(columns: string): [RowState, number, boolean] {
   const state = columns.slice(0, 2)
-  if (state === CLOSE_WAIT) return [ROW.closeWait, 0]
-  const inode = Number(columns.split(/ +/, INODE_COLUMN + 1)[INODE_COLUMN])
+  if (state === CLOSE_WAIT) return [ROW.closeWait, 0, false]
+  const cut = columns.split(/ +/, INODE_COLUMN + 1)
+  const inode = Number(cut[INODE_COLUMN])
   // Without an inode no process has it any more: that is the MTA's own end of it.
-  return state === ESTABLISHED && inode > 0 ? [ROW.established, inode] : [ROW.other, 0]
+  if (state !== ESTABLISHED || !(inode > 0)) return [ROW.other, 0, false]
+  return [ROW.established, inode, /:0*[1-9A-F]/.test(cut[QUEUES_COLUMN] ?? '')]
 }
 
 function keyOf(bytes: readonly number[] | null, port: number, little: boolean): string | null {

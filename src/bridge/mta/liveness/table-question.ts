@@ -24,6 +24,8 @@ export type TableAnswer =
       readonly states: Uint8Array
       /** Of those established. */
       readonly inodes: Float64Array
+      /** 1, of those established: bytes of the client lie there unread. */
+      readonly unread: Uint8Array
       /** Milliseconds of processor time. */
       readonly cost: number
     }

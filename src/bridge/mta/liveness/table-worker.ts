@@ -39,10 +39,11 @@ function tableText(path: string): string {
 interface Found {
   readonly states: Uint8Array<ArrayBuffer>
   readonly inodes: Float64Array<ArrayBuffer>
+  readonly unread: Uint8Array<ArrayBuffer>
 }
 
 /** Fills in those of `which` that are in a table. */
-function look(rows: readonly WantedIn[], which: readonly number[], { states, inodes }: Found): void {
+function look(rows: readonly WantedIn[], which: readonly number[], { states, inodes, unread }: Found): void {
   for (const table of ['tcp', 'tcp6'] as const) {
     const wanted = new Map<string, [number, Wanted][]>()
     for (const index of which) {
@@ -53,9 +54,10 @@ function look(rows: readonly WantedIn[], which: readonly number[], { states, ino
       else same.push([index, row])
     }
     if (wanted.size === 0) continue
-    findRows(tableText(FILES[table]), wanted, (index, state, inode) => {
+    findRows(tableText(FILES[table]), wanted, (index, state, inode, hasUnread) => {
       states[index] = state
       inodes[index] = inode
+      unread[index] = hasUnread ? 1 : 0
     })
   }
 }
@@ -66,7 +68,11 @@ function answer({ places, fresh, seen }: TableQuestion): Found {
   let next = 0
   const rows = Array.from(places, place => (place === NEW ? fresh[next++]! : before[place]!))
   before = rows
-  const found = { states: new Uint8Array(rows.length), inodes: new Float64Array(rows.length) }
+  const found = {
+    states: new Uint8Array(rows.length),
+    inodes: new Float64Array(rows.length),
+    unread: new Uint8Array(rows.length),
+  }
   look(rows, [...rows.keys()], found)
   const missing = [...rows.keys()].filter(index => found.states[index] === ROW.missing && seen[index] === 1)
   if (missing.length > 0) look(rows, missing, found)
@@ -80,7 +86,11 @@ parentPort?.on('message', (question: TableQuestion) => {
     const found = answer(question)
     const { user, system } = process.threadCpuUsage(before)
     const cost = (user + system) / 1000
-    parentPort?.postMessage({ id, ...found, cost } satisfies TableAnswer, [found.states.buffer, found.inodes.buffer])
+    parentPort?.postMessage({ id, ...found, cost } satisfies TableAnswer, [
+      found.states.buffer,
+      found.inodes.buffer,
+      found.unread.buffer,
+    ])
   } catch (error) {
     const told: TableAnswer = { id, error: error instanceof Error ? error.message : String(error) }
     parentPort?.postMessage(told)

@@ -24,12 +24,13 @@ function folder(): string {
   return path
 }
 
-/** Says of a client what its port says: 1 present, 2 gone, else unknown. */
+/** Says of a client what its port says: 1 present, 2 gone, 4 present with bytes unread if it was seen, else unknown. */
 const byPort: Liveness = {
   cost: 3,
   look: async questions =>
     questions.map(({ connection, seen }): Sight => {
       const { port } = connection.client
+      if (port === 4) return { state: 'present', unread: seen !== null }
       return port === 1 ? { state: 'present', socket: `was ${seen}` } : { state: port === 2 ? 'gone' : 'unknown' }
     }),
 }
@@ -70,6 +71,15 @@ describe('an agent', () => {
       expect(sights).toEqual([{ state: 'present', socket: 'was 7' }, { state: 'gone' }, { state: 'unknown' }])
     }
     expect(source.cost).toBe(3)
+  })
+
+  it('passes on whether bytes lie unread', async () => {
+    const { path } = await served()
+    const source = opened(agent(`unix:${path}`, { token: TOKEN }))
+    expect(await source.look([question(4, '7'), question(4)], NEVER)).toEqual([
+      { state: 'present', unread: true },
+      { state: 'present', unread: false },
+    ])
   })
 
   it('answers thousands', async () => {

@@ -64,6 +64,18 @@ describe.runIf(existsSync('/proc/net/tcp'))('the table of this machine', () => {
     expect(await see(source, connection(client, '127.0.0.1', port, ''))).toBe(first)
   })
 
+  it('what it sends and nobody reads is seen', async () => {
+    const port = await server('127.0.0.1')
+    const client = await connect(port, '127.0.0.1')
+    const source = opened()
+    const at = connection(client, '127.0.0.1', port)
+    const unread = async (): Promise<boolean | undefined> =>
+      (await source.look([{ connection: at, seen: null }], NEVER))[0]!.unread
+    expect(await unread()).toBe(false)
+    client.write('EHLO early.example\r\n')
+    await until('bytes lie there', async () => (await unread()) === true)
+  })
+
   it('one that closes is gone although it was never seen', async () => {
     const port = await server('127.0.0.1')
     const client = await connect(port, '127.0.0.1')

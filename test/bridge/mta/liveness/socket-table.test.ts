@@ -13,12 +13,13 @@ interface Line {
   readonly far: string
   readonly state?: string
   readonly inode?: number
+  readonly queues?: string
 }
 
 /** As `tcp4_seq_show` and `tcp6_seq_show` of Linux 6 write it, lines of IPv4 padded to 149 places. */
 function table(lines: readonly Line[], first = 0): string {
-  const rows = lines.map(({ near, far, state = '01', inode = 4711 }, index) => {
-    const row = `${String(first + index).padStart(4)}: ${near} ${far} ${state} 00000000:00000000 00:00000000 00000000  1000        0 ${inode} 1 0000000000000000 20 4 30 10 -1`
+  const rows = lines.map(({ near, far, state = '01', inode = 4711, queues = '00000000:00000000' }, index) => {
+    const row = `${String(first + index).padStart(4)}: ${near} ${far} ${state} ${queues} 00:00000000 00000000  1000        0 ${inode} 1 0000000000000000 20 4 30 10 -1`
     return near.length > 20 ? `${row}\n` : `${row.padEnd(149)}\n`
   })
   return `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n${rows.join('')}`
@@ -89,6 +90,26 @@ describe('finding rows', () => {
 
   it('an established row without an inode is nobody’s any more', () => {
     expect(find(table([{ near, far, inode: 0 }]), wanted.tcp!)).toEqual([[ROW.other, 0]])
+  })
+
+  it.each([
+    ['00000000:00000000', false],
+    ['00000025:00000000', false],
+    ['00000000:00000014', true],
+    ['00000025:10000000', true],
+  ])('queues %s: bytes of the client lie unread: %s', (queues, expected) => {
+    for (const first of [0, 99_998]) {
+      const found: boolean[] = []
+      const text = table(
+        [
+          { near, far: '010200C0:0001' },
+          { near, far, queues },
+        ],
+        first,
+      )
+      findRows(text, new Map([[far, [[0, wanted.tcp!]]]]), (_, __, ___, unread) => found.push(unread))
+      expect(found).toEqual([expected])
+    }
   })
 
   it('columns move by one from row 10,000 on', () => {
