@@ -94,7 +94,10 @@ export function socket(name: string, address: string, options: SocketOptions = {
         ...health,
         concurrency: options.concurrency ?? null,
         launch: launchOf(options.launch, { filter: policy.name, clock, log, launcher }),
-        keeper: kept.lease(`milter ${formatSocketAddress(where, 'sendmail')}`, () => new Keeper(clock, Math.random)),
+        keeper: kept.lease(
+          `milter ${formatSocketAddress(where, 'sendmail')}`,
+          former => new Keeper(clock, Math.random, former),
+        ),
       })
     },
   })

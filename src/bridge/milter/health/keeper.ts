@@ -74,7 +74,7 @@ export class Keeper implements Keepable {
   #reviver: Reviver | null = null
   #launched: string | null = null
   #places: Places | null = null
-  /** A probe or a start. */
+  /** A probe or a start, or the end of what was there before. */
   #work: Promise<void> | null = null
   #restarting = false
   #nextProbe: (() => void) | null = null
@@ -88,7 +88,9 @@ export class Keeper implements Keepable {
   #waiting = 0
   #watching = false
 
-  constructor(clock: Clock, random: () => number) {
+  /** `former`: until then a process of the same address is being ended, and what it answers says nothing. */
+  constructor(clock: Clock, random: () => number, former: Promise<void> | null = null) {
+    if (former !== null) this.#run(former)
     this.#clock = clock
     this.#random = random
     this.#standing = new Standing(clock.now(), random)
@@ -217,6 +219,7 @@ export class Keeper implements Keepable {
 
   /** Asks it, and has it started when it is not there; resolves when it answers, or when that has come to nothing. */
   async met(): Promise<void> {
+    await this.#work
     this.look()
     await this.#work
   }
