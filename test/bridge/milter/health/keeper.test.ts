@@ -438,6 +438,24 @@ describe('the process', () => {
     expect(milter.changes).toEqual(['unknown > up', 'up > starting', 'starting > up'])
   })
 
+  test('is not asked before the process that was there has ended, and then started', async () => {
+    milter.launch = launched()
+    const { promise: former, resolve: ended } = Promise.withResolvers<void>()
+    const next = new Keeper(clock, () => 0.5, former)
+    next.join(milter)
+    next.serve(milter)
+    const met = next.met()
+    next.look()
+    await clock.advance(1)
+    expect(milter.asked).toEqual([])
+    milter.condition = 'absent'
+    ended()
+    await clock.advance(2)
+    await met
+    expect(control.orders).toEqual(['start at 1'])
+    expect(next.health.state).toBe('up')
+  })
+
   test('that does not come back when it was asked for is told', async () => {
     await learn()
     control.state = 'failed'
