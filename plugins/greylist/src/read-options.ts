@@ -91,19 +91,6 @@ export interface Suspect {
 
 const TEN_YEARS = 3_650 * 86_400_000
 
-const duration = (standard: Duration) =>
-  z
-    .union([z.string(), z.number()])
-    .default(standard)
-    .transform((value, context) => {
-      try {
-        return parseDuration(value, TEN_YEARS)
-      } catch (error) {
-        context.addIssue({ code: 'custom', message: (error as Error).message })
-        return z.NEVER
-      }
-    })
-
 /** Runs a constructor of the host on a value, so that its complaint names the option. */
 const built = <In extends z.ZodType, Out>(schema: In, build: (value: z.output<In>) => Out) =>
   schema.transform((value, context): Out => {
@@ -115,6 +102,8 @@ const built = <In extends z.ZodType, Out>(schema: In, build: (value: z.output<In
     }
   })
 
+const duration = (standard: Duration) =>
+  built(z.union([z.string(), z.number()]).default(standard), value => parseDuration(value, TEN_YEARS))
 const texts = z.array(z.string().min(1)).default([])
 const networkList = built(texts, networks)
 const namePattern = z.custom<NamePattern>(
