@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { defineConfig, type ViteUserConfig } from 'vitest/config'
 
@@ -15,6 +16,8 @@ const config: ViteUserConfig = defineConfig({
     include: ['test/**/*.test.ts', '{plugins,packages}/*/test/**/*.test.ts'],
     // The default configuration takes up what is installed: no machine's milters get into the tests.
     env: { MILTERHOST_DETECT_ROOT: at('./test/bridge/detect/trees/empty') },
+    // Most of the slow tests wait for real servers and their time limits, not for a processor.
+    maxWorkers: availableParallelism() + 1,
     testTimeout: 20_000,
     hookTimeout: 60_000,
     // Counted by .ci/run; the file is named there.
