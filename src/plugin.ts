@@ -7,6 +7,7 @@
 export { type AuthResult, authenticationResults } from './host/authentication/result.ts'
 export { parseDuration } from './host/config/duration.ts'
 export type { Duration, EntryOptions, FilterEntry, Size } from './host/config/entry.ts'
+export { parseSize } from './host/config/size.ts'
 export type { AbortReason, HoldOutcome, Outcome } from './host/filter.ts'
 export type { Logger } from './host/observe/logger.ts'
 export type { Address } from './host/plugin/address.ts'

@@ -5,7 +5,12 @@ import { basename, join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 const ROOT = resolve(import.meta.dirname, '../..')
-const pages = ['README.md', ...globSync('docs/*.md', { cwd: ROOT }), ...globSync('plugins/*/README.md', { cwd: ROOT })]
+const pages = [
+  'README.md',
+  ...globSync('docs/*.md', { cwd: ROOT }),
+  ...globSync('plugins/*/README.md', { cwd: ROOT }),
+  'examples/README.md',
+]
 
 const snippets = pages.flatMap(page =>
   [...readFileSync(join(ROOT, page), 'utf8').matchAll(/^```ts\n([\s\S]*?)^```/gm)].map((match, index) => ({
