@@ -5,9 +5,8 @@
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { decodeText } from '../host/bytes.ts'
 import { hostError } from '../host/errors.ts'
-import type { DeliveredMessage } from '../testing/delivery.ts'
+import { type DeliveredMessage, shownMessage } from '../testing/delivery.ts'
 import { parseMessage } from './message-file.ts'
 
 const PATIENCE = 10_000
@@ -48,13 +47,6 @@ export class Maildir {
 
   #read(name: string): DeliveredMessage {
     const file = parseMessage(readFileSync(join(this.#folder, name)))
-    const headers = file.headers.map(field => ({ name: field.name, value: decodeText(field.value).trim() }))
-    return {
-      sender: '',
-      recipients: [],
-      headers,
-      body: decodeText(file.body),
-      header: wanted => headers.find(field => field.name.toLowerCase() === wanted.toLowerCase())?.value,
-    }
+    return shownMessage(file.headers, file.body, { sender: '', recipients: [] })
   }
 }

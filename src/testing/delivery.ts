@@ -1,7 +1,7 @@
 /**
  * What became of a test message, put together from what the MTA was told and from the host's events.
  */
-import { byteString, decodeText } from '../host/bytes.ts'
+import { type ByteString, byteString, decodeText } from '../host/bytes.ts'
 import type { Stage } from '../host/events.ts'
 import type { Outcome } from '../host/filter.ts'
 import type { Edit } from '../host/message/edit.ts'
@@ -79,12 +79,23 @@ export function traceOf(events: readonly HostEvent[]): readonly TraceStep[] {
 export function deliveredMessage(snapshot: MessageSnapshot): DeliveredMessage {
   const { memory } = snapshot.body
   if (memory === null) throw new Error('a test message is kept in memory')
-  const headers = snapshot.headers.map(({ name, value }) => ({ name, value: decodeText(value).trim() }))
-  return {
+  return shownMessage(snapshot.headers, byteString(Buffer.concat(memory)), {
     sender: unbracketed(snapshot.sender.raw),
     recipients: snapshot.recipients.map(({ raw }) => unbracketed(raw)),
+  })
+}
+
+/** Stored bytes as a test is shown them. */
+export function shownMessage(
+  fields: readonly { readonly name: string; readonly value: ByteString }[],
+  body: ByteString,
+  envelope: Pick<DeliveredMessage, 'sender' | 'recipients'>,
+): DeliveredMessage {
+  const headers = fields.map(({ name, value }) => ({ name, value: decodeText(value).trim() }))
+  return {
+    ...envelope,
     headers,
-    body: decodeText(byteString(Buffer.concat(memory))),
+    body: decodeText(body),
     header: name => headers.find(field => field.name.toLowerCase() === name.toLowerCase())?.value,
   }
 }

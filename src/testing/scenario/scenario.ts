@@ -5,8 +5,8 @@
  * this process, or a real MTA. Nothing here knows which. Every step knows its line, so that a failure points at it.
  */
 
-import type { TestClient } from './../conversation.ts'
-import type { DeliveredMessage, Delivery } from './../delivery.ts'
+import type { TestClient } from '../conversation.ts'
+import type { DeliveredMessage, Delivery } from '../delivery.ts'
 
 /** One scenario of a file. */
 export interface Scenario {

@@ -6,8 +6,8 @@
 import { expect, test } from 'vitest'
 import { socket } from '../../../src/bridge/milter/index.ts'
 import { parseMessage } from '../../../src/cli/message-file.ts'
-import { decodeText } from '../../../src/host/bytes.ts'
 import { systemClock } from '../../../src/host/time/clock.ts'
+import { shownMessage } from '../../../src/testing/delivery.ts'
 import { inProcess } from '../../../src/testing/scenario/in-process.ts'
 import { playScenario } from '../../../src/testing/scenario/play.ts'
 import type { Scenario } from '../../../src/testing/scenario/scenario.ts'
@@ -86,13 +86,7 @@ async function arrival(mta: Mta, messageId: string): Promise<DeliveredMessage> {
     const list = (await mta.deliveries()).filter(({ raw }) => raw.includes(messageId))
     return list.length > 0 && list
   })
-  const { headers: fields, body } = parseMessage(first!.raw)
-  const headers = fields.map(({ name, value }) => ({ name, value: decodeText(value).trim() }))
-  return {
-    sender: first!.sender,
-    recipients: [first!, ...more].flatMap(({ recipients }) => recipients),
-    headers,
-    body: decodeText(body),
-    header: name => headers.find(field => field.name.toLowerCase() === name.toLowerCase())?.value,
-  }
+  const { headers, body } = parseMessage(first!.raw)
+  const recipients = [first!, ...more].flatMap(delivery => delivery.recipients)
+  return shownMessage(headers, body, { sender: first!.sender, recipients })
 }

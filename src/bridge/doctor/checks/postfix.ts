@@ -67,6 +67,27 @@ function untold(postfix: PostfixConfig, parameter: string, needed: readonly stri
   ]
 }
 
+interface Patience {
+  /** Whose budget it has to exceed. */
+  readonly stage: 'command' | 'end'
+  /** Of Postfix: `milter_NAME` in main.cf, NAME in a service's own. */
+  readonly name: string
+  /** Seconds: Postfix's default, and what is to be left beyond the chain's. */
+  readonly usual: number
+  readonly spare: number
+  readonly what: string
+}
+
+function impatient(postfix: PostfixConfig, site: Site, { stage, name, usual, spare, what }: Patience): Found[] {
+  const least = site.configuration.settings.budget[stage] ?? defaultBudget('postfix')[stage]
+  const parameter = `milter_${name}`
+  return shorter(site, postfix, { parameter, option: name, least: least + 1 }).map(({ where, text }) => ({
+    what: `Postfix gives up after ${text}, and the chain may take ${formatDuration(least)} for ${what}`,
+    where,
+    write: `${parameter} = ${Math.max(usual, Math.ceil(least / 1000) + spare)}s`,
+  }))
+}
+
 export const postfixChecks: readonly Check[] = [
   check('POSTFIX_VERSION', 'wrong', 'Postfix is 2.6 or newer', postfix =>
     older(postfix, 2, 6)
@@ -112,33 +133,15 @@ export const postfixChecks: readonly Check[] = [
     'POSTFIX_COMMAND_TIMEOUT',
     'wrong',
     'Postfix waits for an answer as long as the chain may take',
-    (postfix, site) => {
-      const least = site.configuration.settings.budget.command ?? defaultBudget('postfix').command
-      const parameter = 'milter_command_timeout'
-      return shorter(site, postfix, { parameter, option: 'command_timeout', least: least + 1 }).map(
-        ({ where, text }) => ({
-          what: `Postfix gives up after ${text}, and the chain may take ${formatDuration(least)} for one answer`,
-          where,
-          write: `${parameter} = ${Math.max(30, Math.ceil(least / 1000) + 5)}s`,
-        }),
-      )
-    },
+    (postfix, site) =>
+      impatient(postfix, site, { stage: 'command', name: 'command_timeout', usual: 30, spare: 5, what: 'one answer' }),
   ),
   check(
     'POSTFIX_CONTENT_TIMEOUT',
     'wrong',
     'Postfix waits for a message as long as the chain may take',
-    (postfix, site) => {
-      const least = site.configuration.settings.budget.end ?? defaultBudget('postfix').end
-      const parameter = 'milter_content_timeout'
-      return shorter(site, postfix, { parameter, option: 'content_timeout', least: least + 1 }).map(
-        ({ where, text }) => ({
-          what: `Postfix gives up after ${text}, and the chain may take ${formatDuration(least)} for a message`,
-          where,
-          write: `${parameter} = ${Math.max(300, Math.ceil(least / 1000) + 60)}s`,
-        }),
-      )
-    },
+    (postfix, site) =>
+      impatient(postfix, site, { stage: 'end', name: 'content_timeout', usual: 300, spare: 60, what: 'a message' }),
   ),
   check('POSTFIX_CONNECT_TIMEOUT', 'better', 'Postfix is patient with a connection', (postfix, site) =>
     shorter(site, postfix, { parameter: 'milter_connect_timeout', option: 'connect_timeout', least: 10_000 }).map(
