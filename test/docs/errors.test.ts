@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { LAUNCHER_ERRORS } from '../../src/bridge/launch/launcher/error.ts'
+import { LAUNCHER_ERRORS } from '../../src/bridge/launch/launcher/frame.ts'
 import { wireErrors } from '../../src/bridge/wire/error.ts'
 import { errorCodes } from '../../src/host/errors.ts'
 

@@ -12,21 +12,25 @@ import type { Clock } from '../../host/time/clock.ts'
 import type { ProcessControl, ProcessStatus } from './control.ts'
 import { type Action, launchFailure } from './failure.ts'
 import type { CommandEntry } from './launcher/entry.ts'
-import { Refusal } from './launcher/error.ts'
+import { LauncherError } from './launcher/frame.ts'
 import { findIdentity, planOf, type Tools } from './launcher/plan.ts'
-import { Process } from './launcher/process.ts'
+import { endingText, Process } from './launcher/process.ts'
+import { planOfOwn } from './own-plan.ts'
 import { abortText } from './run.ts'
 
 /** The daemon gives a filter 3 s to close. */
 const CLOSING = 2_000
 const LINES_A_SECOND = 100
+/** Of a process that has not run yet. */
+export const NEVER = 'never started'
 
 export interface CommandOptions {
   readonly filter: string
   readonly entry: CommandEntry
   /** Whether another user is to be become; needs root. */
   readonly drop: boolean
-  readonly tools: Tools
+  /** `null` where this system has none of them. */
+  readonly tools: Tools | null
   readonly clock: Clock
   readonly log: Logger
 }
@@ -41,11 +45,10 @@ export class CommandControl implements ProcessControl {
     this.description = `command ${entry.command[0]}`
     this.#filter = filter
     const output = new OutputLog(clock, log)
-    this.#process = new Process({
-      plan: () => planOf(entry, drop ? findIdentity(entry) : null, tools),
-      clock,
-      line: text => output.line(text),
-    })
+    this.#process = new Process(
+      () => (drop && tools !== null ? planOf(entry, findIdentity(entry), tools) : planOfOwn(entry, drop, tools)),
+      text => output.line(text),
+    )
   }
 
   start(signal: AbortSignal): Promise<void> {
@@ -64,8 +67,9 @@ export class CommandControl implements ProcessControl {
   }
 
   async status(): Promise<ProcessStatus> {
-    const { state, pid, last } = this.#process
-    return { state, pid, detail: state === 'running' ? 'running' : endingText(last) }
+    const { state, child, last } = this.#process
+    const detail = state === 'running' ? state : last === null ? NEVER : endingText(last)
+    return { state, pid: child?.pid ?? null, detail }
   }
 
   async close(): Promise<void> {
@@ -83,7 +87,7 @@ export class CommandControl implements ProcessControl {
       this.#before = done.catch(() => {})
       await Promise.race([done, promise])
     } catch (error) {
-      if (error instanceof Refusal && error.result === 'throttled') {
+      if (error instanceof LauncherError && error.code === 'throttled') {
         throw hostError('LAUNCH_THROTTLED', this.#filter, this.description, Math.ceil(this.#process.wait / 1000))
       }
       throw launchFailure(this.#filter, action, this.description, (error as Error).message)
@@ -91,11 +95,6 @@ export class CommandControl implements ProcessControl {
       signal.removeEventListener('abort', aborted)
     }
   }
-}
-
-export function endingText(last: { readonly exit: number; readonly signal: string | null } | null): string {
-  if (last === null) return 'never started'
-  return last.signal === null ? `ended with ${last.exit}` : `ended by ${last.signal}`
 }
 
 /** More lines than anybody reads are counted and left out: a milter in a loop must not fill the log. */

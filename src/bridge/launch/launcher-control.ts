@@ -6,10 +6,11 @@
  */
 import { constants } from 'node:os'
 import { type HostError, hostError } from '../../host/errors.ts'
-import { endingText } from './command.ts'
+import { NEVER } from './command.ts'
 import type { ProcessControl, ProcessStatus } from './control.ts'
 import { type Action, launchFailure } from './failure.ts'
 import type { Answer, Result } from './launcher/frame.ts'
+import { endingText } from './launcher/process.ts'
 import type { LauncherClient } from './launcher-client.ts'
 
 export interface LauncherControlOptions {
@@ -93,13 +94,14 @@ const WORDS: Readonly<Record<Result, string>> = {
   'unknown-id': 'its file has no such entry',
   throttled: 'it was started too often',
   busy: 'it is at work on an earlier request for the same',
-  'not-prepared': 'its user, group or a program cannot be used; its log says which',
+  unprepared: 'its user, group or a program cannot be used; its log says which',
   'not-started': 'a step before the program failed, or the program ended at once; its log says more',
   'init-failed': 'the init of the system could not do it; its log says more',
 }
 
 function detailOf({ own, state, last }: Answer): string {
   if (state === 'running' || !own) return state
-  const name = Object.entries(constants.signals).find(([, number]) => number === last?.signal)?.[0] ?? null
-  return endingText(last && { exit: last.exit, signal: name })
+  if (last === null) return NEVER
+  const [name] = Object.entries(constants.signals).find(([, number]) => number === last.signal) ?? []
+  return endingText({ exitCode: last.exit, signalCode: (name as NodeJS.Signals | undefined) ?? null })
 }

@@ -36,7 +36,7 @@ export interface LaunchSurroundings {
   readonly launcher: LauncherClient | null
   /** Default: this process and this machine. */
   readonly self?: Self
-  readonly tools?: Tools
+  readonly tools?: Tools | null
   readonly init?: typeof initCommand
 }
 
@@ -52,7 +52,14 @@ export function processControl(options: LaunchOptions, around: LaunchSurrounding
     if (other && uid !== 0) return throughLauncher(filter, options, around)
     const drop = uid === 0 && options.user !== undefined
     const entry = drop ? options : { ...options, env: { ...account, ...options.env } }
-    return new CommandControl({ filter, entry, drop, tools: around.tools ?? findTools(), clock, log })
+    return new CommandControl({
+      filter,
+      entry,
+      drop,
+      tools: around.tools === undefined ? findTools() : around.tools,
+      clock,
+      log,
+    })
   }
   if ('launcher' in options || launcher !== null) return throughLauncher(filter, options, around)
   return 'systemd' in options
@@ -110,13 +117,11 @@ function ourselves(): Self {
 }
 
 /** Of util-linux only: where these are links, they are those of busybox, which know less. */
-function findTools(): Tools {
-  const utilLinux = (path: string): string | null => {
-    try {
-      return realpathSync(path) === path ? path : null
-    } catch {
-      return null
-    }
+function findTools(): Tools | null {
+  const tools = { prlimit: '/usr/bin/prlimit', setpriv: '/usr/bin/setpriv', env: '/usr/bin/env' }
+  try {
+    return [tools.prlimit, tools.setpriv].every(path => realpathSync(path) === path) ? tools : null
+  } catch {
+    return null
   }
-  return { prlimit: utilLinux('/usr/bin/prlimit'), setpriv: utilLinux('/usr/bin/setpriv'), env: '/usr/bin/env' }
 }

@@ -5,7 +5,6 @@ import { join, resolve } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { afterEach, expect, test } from 'vitest'
 import { LauncherServer } from '../../../src/bridge/launch/launcher/server.ts'
-import { systemClock } from '../../../src/host/time/clock.ts'
 import { PATIENCE, until, within } from '../../interop/harness/wait.ts'
 import { asRoot, folder, inspect, isRunning, readIfThere, script } from './places.ts'
 
@@ -66,10 +65,13 @@ asRoot('with the launcher', () => {
     const { child, said } = run({ launcher: 'allowed' }, true)
     const server = new LauncherServer({
       entries: () => new Map([['allowed', { command: ['/bin/sleep', '600'], user: 'nobody' }]]),
-      tools: { prlimit: '/usr/bin/prlimit', setpriv: '/usr/bin/setpriv', env: '/usr/bin/env' },
-      systemctl: '/no',
-      service: '/no',
-      clock: systemClock,
+      tools: {
+        prlimit: '/usr/bin/prlimit',
+        setpriv: '/usr/bin/setpriv',
+        env: '/usr/bin/env',
+        systemctl: '/no',
+        service: '/no',
+      },
       log: text => log.push(text),
     })
     server.serve(child.stdio[3] as unknown as Duplex)

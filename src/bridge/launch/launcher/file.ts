@@ -8,40 +8,35 @@
 import { lstatSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { type Entry, entryProblems, isObject } from './entry.ts'
-import { LauncherError } from './error.ts'
-import { isId } from './frame.ts'
+import { isId, LauncherError } from './frame.ts'
 
 const LARGEST = 64 * 1024
-const MOST = 64
 
-/** What keeps root from believing it, or `null`. */
-function distrust(path: string): string | null {
-  if (!/^(\/[^/]+)+$/.test(path) || /\/\.\.?(\/|$)/.test(path)) return 'it is not a plain absolute path'
-  for (let at = path; ; at = dirname(at)) {
-    const stat = lstatSync(at, { throwIfNoEntry: false })
-    if (stat === undefined) return `${at} does not exist`
-    if (stat.isSymbolicLink()) return `${at} is a symbolic link`
-    if (at === path ? !stat.isFile() : !stat.isDirectory()) return `${at} is not a ${at === path ? 'file' : 'folder'}`
-    if (stat.uid !== 0) return `${at} belongs to user ${stat.uid}, not to root`
-    if ((stat.mode & 0o022) !== 0) return `${at} may be written by others (mode ${(stat.mode & 0o7777).toString(8)})`
-    if (at === '/') return null
+type Refuse = (what: string) => never
+
+function refusing(code: LauncherError['code'], path: string): Refuse {
+  return what => {
+    throw new LauncherError(code, `${path} is not used: ${what}`)
   }
 }
 
-export function trustedProgram(path: string): string {
-  const wrong = distrust(path)
-  if (wrong !== null) throw new LauncherError('LAUNCHER_PROGRAM', `${path} is not run as root: ${wrong}`)
-  return path
+/** The path, when only root can have written what is there. */
+export function trusted(path: string, refuse: Refuse = refusing('LAUNCHER_PROGRAM', path)): string {
+  if (!/^(\/[^/]+)+$/.test(path) || /\/\.\.?(\/|$)/.test(path)) refuse('it is not a plain absolute path')
+  for (let at = path; ; at = dirname(at)) {
+    const stat = lstatSync(at, { throwIfNoEntry: false }) ?? refuse(`${at} does not exist`)
+    if (stat.isSymbolicLink()) refuse(`${at} is a symbolic link`)
+    if (at === path ? !stat.isFile() : !stat.isDirectory()) refuse(`${at} is not a ${at === path ? 'file' : 'folder'}`)
+    if (stat.uid !== 0) refuse(`${at} belongs to user ${stat.uid}, not to root`)
+    if ((stat.mode & 0o022) !== 0) refuse(`${at} may be written by others (mode ${(stat.mode & 0o7777).toString(8)})`)
+    if (at === '/') return path
+  }
 }
 
 /** By id. A command has to name its user: here nobody runs as the one who asks. */
 export function readEntries(path: string): ReadonlyMap<string, Entry> {
-  const refuse = (what: string): never => {
-    throw new LauncherError('LAUNCHER_FILE', `${path} is not used: ${what}`)
-  }
-  const wrong = distrust(path)
-  if (wrong !== null) refuse(wrong)
-  if (lstatSync(path).size > LARGEST) refuse(`it has more than ${LARGEST} bytes`)
+  const refuse = refusing('LAUNCHER_FILE', path)
+  if (lstatSync(trusted(path, refuse)).size > LARGEST) refuse(`it has more than ${LARGEST} bytes`)
   let parsed: unknown
   try {
     parsed = JSON.parse(readFileSync(path, 'utf8'))
@@ -49,7 +44,6 @@ export function readEntries(path: string): ReadonlyMap<string, Entry> {
     refuse((error as Error).message)
   }
   const given = isObject(parsed) ? Object.entries(parsed) : refuse('it must hold an object from ids to entries')
-  if (given.length > MOST) refuse(`it has ${given.length} entries; ${MOST} is the most`)
   const problems = given.flatMap(([id, entry]) => {
     const found = isId(id) ? entryProblems(entry) : ['is no id: letters, digits, _ . - and at most 48 of them']
     if (found.length === 0 && 'command' in (entry as Entry) && !('user' in (entry as Entry))) found.push('needs a user')

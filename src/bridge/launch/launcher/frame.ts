@@ -1,5 +1,6 @@
 /**
- * The launcher's half of the frames: 64 bytes each way, always, and nothing else. The other half is `../launcher-frame.ts`.
+ * The launcher's half of the frames: 64 bytes each way, always, and nothing else; and the errors, whose codes may be words of an answer. The
+ * other half is `../launcher-frame.ts`.
  *
  * A request names an operation and an id of the launcher's own file; there is no room in it for a command, a user or a path, and
  * every byte that has no meaning must be zero. Pure: no I/O. `null` from the decoder means that the peer is not one of ours, and there
@@ -13,15 +14,7 @@ export const FRAME = { size: 64, version: 1, idAt: 9, longestId: 48, own: 1, end
 export const OPERATIONS = ['start', 'stop', 'restart', 'status'] as const
 export type Operation = (typeof OPERATIONS)[number]
 /** What came of a request. What it was about in detail stands in the launcher's log. */
-export const RESULTS = [
-  'done',
-  'unknown-id',
-  'throttled',
-  'busy',
-  'not-prepared',
-  'not-started',
-  'init-failed',
-] as const
+export const RESULTS = ['done', 'unknown-id', 'throttled', 'busy', 'unprepared', 'not-started', 'init-failed'] as const
 export type Result = (typeof RESULTS)[number]
 export const STATES = ['unknown', 'running', 'stopped', 'failed'] as const
 export type State = (typeof STATES)[number]
@@ -44,6 +37,18 @@ export interface Answer {
   readonly last: { readonly exit: number; readonly signal: number } | null
   /** Milliseconds until a start is allowed again. */
   readonly wait: number
+}
+
+/** Codes that end the program, or leave the file as it was read before. They are documented in `docs/errors.md` like those of the host. */
+export const LAUNCHER_ERRORS = ['LAUNCHER_USAGE', 'LAUNCHER_FILE', 'LAUNCHER_PROGRAM', 'LAUNCHER_USER'] as const
+
+/** With a `Result` for a code it is what a request comes to; the message is for the log. */
+export class LauncherError extends Error {
+  readonly code: (typeof LAUNCHER_ERRORS)[number] | Result
+  constructor(code: LauncherError['code'], message: string) {
+    super(message)
+    this.code = code
+  }
 }
 
 export const isId = (value: unknown): value is string =>

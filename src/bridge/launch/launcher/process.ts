@@ -8,131 +8,116 @@
  */
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
+import { basename } from 'node:path'
 import type { Readable } from 'node:stream'
-import type { Clock } from '../../../host/time/clock.ts'
-import { Refusal } from './error.ts'
-import type { State } from './frame.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { LauncherError, type State } from './frame.ts'
 import type { Plan } from './plan.ts'
 
 const STARTS = 10
 const STARTS_WITHIN = 60_000
 const PROVEN_WITHIN = 10_000
 
-export interface ProcessOptions {
-  /** Made anew for each start. Throws when it cannot be. */
-  plan(): Plan
-  readonly clock: Clock
-  /** A line of its output, of at most 1000 characters. */
-  line(text: string): void
-}
+/** How a process ended: a child that has exited is one. */
+type Ending = Pick<ChildProcess, 'exitCode' | 'signalCode'>
+
+export const endingText = ({ exitCode, signalCode }: Ending): string =>
+  signalCode === null ? `ended with ${exitCode}` : `ended by ${signalCode}`
 
 export class Process {
   state: State = 'stopped'
+  child: ChildProcess | null = null
   /** How it ended last. */
-  last: { readonly exit: number; readonly signal: NodeJS.Signals | null } | null = null
-  readonly #options: ProcessOptions
+  last: Ending | null = null
+  ended: Promise<void> = Promise.resolve()
+  readonly #plan: () => Plan
+  readonly #line: (text: string) => void
   readonly #starts: number[] = []
-  #child: ChildProcess | null = null
-  #ended: Promise<void> = Promise.resolve()
   #stopping = false
 
-  constructor(options: ProcessOptions) {
-    this.#options = options
-  }
-
-  get pid(): number | null {
-    return this.#child?.pid ?? null
+  /** `plan` is made anew for each start, and may throw; `line` gets its output, in lines of at most 1000 characters. */
+  constructor(plan: () => Plan, line: (text: string) => void) {
+    this.#plan = plan
+    this.#line = line
   }
 
   /** Milliseconds until a start is allowed. */
   get wait(): number {
     const oldest = this.#starts.at(-STARTS) ?? Number.NEGATIVE_INFINITY
-    return Math.max(0, oldest + STARTS_WITHIN - this.#options.clock.monotonic())
+    return Math.max(0, oldest + STARTS_WITHIN - performance.now())
   }
 
-  /** Resolves when it runs, at once if it does already. Rejects with a `Refusal`, or with what `plan` threw. */
-  async start(): Promise<void> {
-    if (this.#child !== null) return
-    const { clock, line } = this.#options
-    if (this.wait > 0) throw new Refusal('throttled', `it was started ${STARTS} times within a minute`)
+  /** Resolves when it runs, at once if it does already. Rejects with a `LauncherError`, or with what `plan` threw. */
+  async start(stdio: StdioOptions = ['ignore', 'pipe', 'pipe']): Promise<void> {
+    if (this.child !== null) return
+    if (this.wait > 0) throw new LauncherError('throttled', `it was started ${STARTS} times within a minute`)
     this.#starts.splice(0, this.#starts.length - STARTS + 1)
-    this.#starts.push(clock.monotonic())
-    const plan = this.#options.plan()
-    const child = launch(plan, ['ignore', 'pipe', 'pipe'])
-    this.#child = child
+    this.#starts.push(performance.now())
+    const plan = this.#plan()
+    const child = launch(plan, stdio)
+    this.child = child
     this.#stopping = false
-    this.#ended = new Promise(resolve => {
-      for (const event of ['error', 'exit']) child.once(event, () => resolve(this.#gone(child)))
-    })
-    for (const stream of [child.stdout!, child.stderr!]) cutLines(stream, line)
-    try {
-      await proven(child, plan, clock)
-    } catch (error) {
-      await this.#ended
-      throw error
+    this.ended = new Promise(resolve => child.once('error', resolve).once('exit', resolve)).then(() =>
+      this.#gone(child),
+    )
+    for (const stream of [child.stdout, child.stderr]) if (stream !== null) cutLines(stream, this.#line)
+    const wrong = await flaw(child, plan)
+    if (wrong !== null) {
+      killGroup(child, 'SIGKILL')
+      await this.ended
+      throw new LauncherError('not-started', wrong)
     }
     this.state = 'running'
   }
 
   /** Asks it to end, and makes it after so many milliseconds. Resolves when it is gone. */
   async stop(grace = 10_000): Promise<void> {
-    const child = this.#child
+    const { child } = this
     if (child === null) return
     this.#stopping = true
     killGroup(child, 'SIGTERM')
-    const cancel = this.#options.clock.after(grace, () => killGroup(child, 'SIGKILL'))
-    await this.#ended
-    cancel()
+    const timer = setTimeout(() => killGroup(child, 'SIGKILL'), grace)
+    await this.ended
+    clearTimeout(timer)
   }
 
   #gone(child: ChildProcess): void {
     // Those that it started keep its socket, and the next one could not have it.
     killGroup(child, 'SIGKILL')
-    this.#child = null
-    this.last = { exit: child.exitCode ?? 0, signal: child.signalCode }
+    this.child = null
+    this.last = child
     this.state = this.#stopping || child.exitCode === 0 ? 'stopped' : 'failed'
-    if (!this.#stopping) this.#options.line(`(${ending(child)})`)
+    if (!this.#stopping) this.#line(`(it ${endingText(child)})`)
   }
 }
 
 /** Spawned with a session of its own and the umask of the plan. Nothing is known yet of how far it gets. */
-export function launch(plan: Plan, stdio: StdioOptions, cwd = '/'): ChildProcess {
-  const before = process.umask(plan.umask)
+function launch({ stages, command, env, directory, umask }: Plan, stdio: StdioOptions): ChildProcess {
+  const [program = '', ...args] = [...stages.flat(), ...command]
+  const before = process.umask(umask)
   try {
-    return spawn(plan.program, plan.args, { cwd, env: plan.env, stdio, detached: true })
+    return spawn(program, args, { cwd: directory, env, stdio, detached: true })
   } finally {
     process.umask(before)
   }
 }
 
-const ending = ({ exitCode, signalCode }: ChildProcess): string =>
-  signalCode === null ? `it ended with ${exitCode}` : `it was ended by ${signalCode}`
-
-/** Resolves when all stages are behind it and /proc shows what was ordered; else it is killed and this rejects. */
-export async function proven(child: ChildProcess, plan: Plan, clock: Clock): Promise<void> {
-  const late = clock.monotonic() + PROVEN_WITHIN
-  let seen: string | null = 'waiting'
-  if (child.pid === undefined) seen = await new Promise(resolve => child.once('error', error => resolve(error.message)))
-  while (seen === 'waiting') {
-    seen = look(child.pid!, plan)
-    if (child.exitCode !== null || child.signalCode !== null) seen = `${ending(child)} before it had begun`
-    else if (clock.monotonic() > late) seen = 'it did not begin in time'
-    else if (seen === 'waiting') await new Promise<void>(resolve => clock.after(10, resolve))
-  }
-  if (seen === null) return
-  killGroup(child, 'SIGKILL')
-  throw new Refusal('not-started', seen)
-}
-
-/** `null` when it is as ordered, else what it is not. */
-function look(pid: number, { stages, proof }: Plan): string | null {
+/** `null` as soon as all stages are behind it and /proc shows what was ordered; else what is wrong. */
+async function flaw(child: ChildProcess, { stages, proof }: Plan): Promise<string | null> {
+  if (child.pid === undefined) return new Promise(resolve => child.once('error', error => resolve(error.message)))
   if (stages.length === 0) return null
-  // Hidden from us it may be, and then its time runs out; gone it is not before its end was told.
-  const rows = existsSync(`/proc/${pid}`) ? readFileSync(`/proc/${pid}/status`, 'latin1').split(/[ \t]*\n/) : []
-  const [, name = stages[0]!] = rows[0]?.split('\t') ?? []
-  if (stages.includes(name) || rows.some(row => /^State:\t[ZX]/.test(row))) return 'waiting'
-  const missing = proof.find(row => !rows.includes(row))
-  return missing === undefined ? null : `it is not what was ordered, ${missing.replace('\t', ' ')}`
+  const [file, late] = [`/proc/${child.pid}/status`, performance.now() + PROVEN_WITHIN]
+  // While a stage is at work, /proc shows its name.
+  const names = stages.map(([path = '']) => `Name:\t${basename(path).slice(0, 15)}`)
+  for (; performance.now() < late; await sleep(10)) {
+    if (child.exitCode !== null || child.signalCode !== null) return `it ${endingText(child)} before it had begun`
+    // Hidden from us it may be, and then its time runs out; gone it is not before its end was told.
+    const rows = existsSync(file) ? readFileSync(file, 'latin1').split(/[ \t]*\n/) : names
+    if (names.includes(rows[0]!) || rows.some(row => /^State:\t[ZX]/.test(row))) continue
+    const missing = proof.find(row => !rows.includes(row))
+    return missing === undefined ? null : `it is not what was ordered, ${missing.replace('\t', ' ')}`
+  }
+  return 'it did not begin in time'
 }
 
 function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {

@@ -8,12 +8,10 @@
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import type { Duplex } from 'node:stream'
-import type { Clock } from '../../../host/time/clock.ts'
 import type { Entry } from './entry.ts'
-import { Refusal } from './error.ts'
-import { trustedProgram } from './file.ts'
-import { type Answer, decodeRequest, encodeAnswer, FRAME, type Operation, type Request } from './frame.ts'
-import { findIdentity, planOf, type Tools } from './plan.ts'
+import { trusted } from './file.ts'
+import { type Answer, decodeRequest, encodeAnswer, FRAME, LauncherError, RESULTS, type Request } from './frame.ts'
+import { findIdentity, type Plan, planOf, type Tools } from './plan.ts'
 import { Process } from './process.ts'
 
 const INIT_LIMIT = 120_000
@@ -22,10 +20,8 @@ const MOST_UNANSWERED = 64
 export interface LauncherOptions {
   /** As the file was read last. */
   entries(): ReadonlyMap<string, Entry>
-  readonly tools: Tools
-  readonly systemctl: string
-  readonly service: string
-  readonly clock: Clock
+  /** Where the programs are that it runs as root. */
+  readonly tools: Tools & { readonly systemctl: string; readonly service: string }
   log(text: string): void
 }
 
@@ -47,8 +43,7 @@ export class LauncherServer {
 
   serve(socket: Duplex): void {
     socket.on('error', error => this.#options.log(`the connection to milterhost failed: ${error.message}`))
-    socket.on('drain', () => this.#read(socket))
-    socket.on('readable', () => this.#read(socket))
+    for (const event of ['drain', 'readable']) socket.on(event, () => this.#read(socket))
   }
 
   /** Ends all that it runs. */
@@ -90,42 +85,43 @@ export class LauncherServer {
       if (operation === 'stop' || operation === 'restart') await this.#process(id).stop()
       if (operation === 'start' || operation === 'restart') await this.#process(id).start()
     } catch (error) {
-      result = error instanceof Refusal ? error.result : 'not-prepared'
+      result = RESULTS.find(word => word === (error as LauncherError).code) ?? 'unprepared'
       this.#options.log(`${id}: ${operation} failed: ${(error as Error).message}`)
     } finally {
       this.#busy.delete(id)
     }
     if (!('command' in entry)) return { ...none, result }
-    const { state, pid, last, wait } = this.#process(id)
+    const { state, child, last, wait } = this.#process(id)
+    const pid = child?.pid ?? null
     if (operation !== 'status') this.#options.log(`${id}: ${operation}: ${state}, process ${pid}`)
-    const ended = last && { exit: last.exit, signal: last.signal === null ? 0 : constants.signals[last.signal] }
-    return { number, result, own: true, state, pid, last: ended, wait }
+    const signal = last?.signalCode ? constants.signals[last.signalCode] : 0
+    return { number, result, own: true, state, pid, last: last && { exit: last.exitCode ?? 0, signal }, wait }
   }
 
   #process(id: string): Process {
-    const { clock, log, tools } = this.#options
-    const plan = (): ReturnType<typeof planOf> => {
-      const entry = this.#options.entries().get(id)
+    const { log, tools, entries } = this.#options
+    const plan = (): Plan => {
+      const entry = entries().get(id)
       if (entry === undefined || !('command' in entry)) throw new Error('it is no longer in the file')
       return planOf(entry, findIdentity(entry), tools)
     }
-    const process = this.#processes.get(id) ?? new Process({ plan, clock, line: text => log(`${id} says: ${text}`) })
+    const process = this.#processes.get(id) ?? new Process(plan, text => log(`${id} says: ${text}`))
     this.#processes.set(id, process)
     return process
   }
 
   /** The system's init, as root. By its exit code it says whether it was done, or for a status whether it runs. */
-  async #ask(entry: Exclude<Entry, { command: unknown }>, operation: Operation): Promise<Answer['state']> {
-    const { systemctl, service } = this.#options
+  async #ask(entry: Exclude<Entry, { command: unknown }>, operation: Request['operation']): Promise<Answer['state']> {
+    const { systemctl, service } = this.#options.tools
     const [program, ...args] =
       'systemd' in entry
         ? [systemctl, operation === 'status' ? 'is-active' : operation, '--', entry.systemd]
         : [service, entry.service, operation]
     const env = { PATH: '/usr/sbin:/usr/bin' }
-    const child = spawn(trustedProgram(program!), args, { stdio: 'ignore', cwd: '/', env, timeout: INIT_LIMIT })
+    const child = spawn(trusted(program!), args, { stdio: 'ignore', cwd: '/', env, timeout: INIT_LIMIT })
     const code = await new Promise((resolve, reject) => child.once('exit', resolve).once('error', reject))
     if (operation === 'status') return code === 0 ? 'running' : 'stopped'
-    if (code !== 0) throw new Refusal('init-failed', `${program} ended with ${code}`)
+    if (code !== 0) throw new LauncherError('init-failed', `${program} ended with ${code}`)
     return 'unknown'
   }
 }

@@ -49,10 +49,7 @@ asRoot('the launcher', () => {
   ) => {
     const server = new LauncherServer({
       entries: () => new Map(Object.entries(given)),
-      tools: { ...TOOLS, ...tools },
-      systemctl,
-      service,
-      clock: systemClock,
+      tools: { ...TOOLS, ...tools, systemctl, service },
       log: text => log.push(text),
     })
     const [ours, theirs] = duplexPair()
