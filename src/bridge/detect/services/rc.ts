@@ -82,7 +82,8 @@ function service({ script, file, name, all, kind, profile }: Script): Service {
     (key.startsWith(`${name}_`) ? variables.get(key.slice(name.length + 1)) : undefined) ?? all.get(key)
   const named = (key: string): Fact<string> | null => variables.get(key) ?? null
   const on = kind === 'freebsd' ? variables.get('enable') : (all.get(name) ?? variables.get('enable'))
-  const pid = all.get('pidfile')
+  // For a profile the script makes up another one while it runs.
+  const pid = profile === null ? all.get('pidfile') : undefined
   return {
     name: profile === null ? script : `${script}@${profile}`,
     kind,
@@ -90,7 +91,7 @@ function service({ script, file, name, all, kind, profile }: Script): Service {
     argv: argumentsIn(['command', `${name}_flags`, 'command_args'], lookUp),
     variables,
     user: named('user') ?? named('runas') ?? named('uid'),
-    group: named('group'),
+    group: named('group') ?? named('gid'),
     pidFile: named('pidfile') ?? (pid === undefined ? null : { value: pid.value, source: pid.source }),
     root: named('chroot'),
     listens: [],
