@@ -79,8 +79,7 @@ function parseSpan(text: string): Span {
 /**
  * A fixed share of the mail, for trying a filter out. The same client, sender or recipient is always in or always out, so that a retry meets the
  * same filters.
- * @param by what is drawn. @default 'client'
- * @param seed another seed draws others. @default ''
+ * @param options `by`: what is drawn, by default `'client'`; `seed`: another seed draws others, by default `''`
  * @example sample(10)
  */
 export function sample(
