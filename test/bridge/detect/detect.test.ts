@@ -104,6 +104,20 @@ describe('detection', () => {
     })
   })
 
+  it('puts pyspf-milter behind dkimpy-milter, which removes its result, and before OpenDMARC, which reads it', () => {
+    const tree = testTree()
+    for (const [name, socket] of [
+      ['opendmarc', 'Socket inet:8894@localhost'],
+      ['pyspf-milter', 'Socket = inet:8893@localhost'],
+      ['dkimpy-milter', 'Socket inet:8892@localhost'],
+    ] as const) {
+      tree.file(`/usr/lib/systemd/system/${name}.service`, `[Service]\nExecStart=/usr/bin/${name} /etc/${name}.conf\n`)
+      tree.file(`/etc/${name}.conf`, `${socket}\n`)
+      enable(tree, `${name}.service`)
+    }
+    expect(detect(tree.root).milters.map(({ name }) => name)).toEqual(['dkimpy-milter', 'pyspf-milter', 'opendmarc'])
+  })
+
   it('does not run what a script would run, nor believe it', () => {
     const tree = testTree({
       '/etc/init.d/spamass-milter': '#!/bin/sh\nDAEMON=/usr/sbin/spamass-milter\nSOCKET=`touch /tmp/never`/x.sock\n',

@@ -54,11 +54,11 @@ describe('detected()', () => {
     }
     const { entries } = configured(detected(overrides, { root: machine().root }))
     expect(entries.map(({ policy, entry }) => [policy.name, entry.describe])).toEqual([
-      ['pyspf-milter', 'inet:9@localhost'],
       ['opendkim', 'inet:8891@127.0.0.1'],
+      ['pyspf-milter', 'inet:9@localhost'],
     ])
-    expect(entries[1]!.policy).toMatchObject({ onFailure: 'accept', mode: 'observe', timeouts: { command: 7_000 } })
-    expect(entries[0]!.policy.selection?.when?.describe).toContain('remoteNetwork')
+    expect(entries[0]!.policy).toMatchObject({ onFailure: 'accept', mode: 'observe', timeouts: { command: 7_000 } })
+    expect(entries[1]!.policy.selection?.when?.describe).toContain('remoteNetwork')
   })
 
   it.each<[string, unknown, string]>([
@@ -66,7 +66,7 @@ describe('detected()', () => {
     [
       'a name that is near none',
       { zzz: {} },
-      '"zzz" is no milter that is known; known are pyspf-milter, opendkim, clamav-milter, amavisd-milter, dkimpy-milter',
+      '"zzz" is no milter that is known; known are opendkim, pyspf-milter, clamav-milter, amavisd-milter, dkimpy-milter',
     ],
     ['a value that is none', { opendkim: true }, 'opendkim must be an object of options, or false, not true'],
     ['a place that is none', { opendkim: { after: 7 } }, 'opendkim.after must be the name of a filter'],

@@ -1,4 +1,7 @@
-/** pyspf-milter: `Socket` of the file that its command line names; a look-up may take `Lookup_Time`, 20 s unless it is set. */
+/**
+ * pyspf-milter: `Socket` of the file that its command line names; a look-up may take `Lookup_Time`, 20 s unless it is set. It removes no result of
+ * others, whereas dkimpy-milter 1.2.3 removes every `Authentication-Results` under its own name: behind that, and before OpenDMARC, its result lasts.
+ */
 import { COMMAND, longer, type Product, plus, RANK, SLACK, seconds } from '../product.ts'
 import { readKeys } from '../text/key-value.ts'
 
@@ -22,5 +25,5 @@ export const pyspfMilter: Product = {
     const lookup = seconds(settings.get('lookup_time'))
     return { command: longer({ value: COMMAND, source: null }, lookup && plus(lookup, SLACK)) }
   },
-  use: () => ({ rank: RANK.spf, condition: 'remote', onFailure: 'tempfail' }),
+  use: () => ({ rank: RANK.verifier + 1, condition: 'remote', onFailure: 'tempfail' }),
 }
