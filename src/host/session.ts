@@ -49,6 +49,8 @@ export interface SessionOptions {
   readonly clock: Clock
   readonly spool: Spool
   readonly holds: HoldKeeper
+  /** Somebody beside the filters wants the content of every message. @default false */
+  readonly wantsContent?: boolean
   readonly observe: Observer
   readonly log: Logger
 }
@@ -323,7 +325,7 @@ export class Session {
     const decision = await this.#chain.data({ recipients: [...transaction.recipients], macros: this.macros })
     const verdict = this.#applyTo(transaction, decision)
     if (this.#transaction !== transaction || verdict.kind !== 'continue') return verdict
-    if (this.#chain.wantsContent || this.#authentication.inUse) return verdict
+    if (this.#options.wantsContent || this.#chain.wantsContent || this.#authentication.inUse) return verdict
     this.#settle(transaction, NOBODY, 'accept', null)
     return ACCEPT
   }

@@ -6,6 +6,7 @@
  */
 import { encodeText } from '../host/bytes.ts'
 import type { AbortReason } from '../host/filter.ts'
+import type { MacroStage } from '../host/macros.ts'
 import { memoryBody } from '../host/message/body.ts'
 import { EDIT_KINDS } from '../host/message/edit.ts'
 import { receivedMessage } from '../host/message/snapshot.ts'
@@ -54,6 +55,7 @@ export class Conversation {
   #sender = ''
   #recipients: string[] = []
   #messages = 0
+  readonly #told = new Map<MacroStage, Readonly<Record<string, string>>>()
   #refused: Verdict | null = null
 
   /** @internal Made by `TestHost.open`. `events`: what this session reports. */
@@ -64,6 +66,12 @@ export class Conversation {
     this.#events = events
     const version = mta === 'postfix' ? '3.7.11' : '8.17.1.9'
     session.setMta({ kind: mta, version, edits: new Set(EDIT_KINDS), asked: new Set(ALL_INTERESTS) })
+  }
+
+  /** What this MTA tells at a stage from now on, beside and before what it would by itself. */
+  tell(stage: MacroStage, values: Readonly<Record<string, string>>): void {
+    this.#told.set(stage, values)
+    this.#macros(stage, {})
   }
 
   async connect(client: TestClient = {}): Promise<Verdict> {
@@ -121,7 +129,7 @@ export class Conversation {
   async rcpt(to = 'recipient@example.com', ...args: string[]): Promise<Verdict> {
     if (this.#step !== 'mail') await this.mail()
     if (this.#refused !== null) return this.#answered('rcpt', this.#refused, to)
-    if (this.#mta === 'postfix' && this.#recipients.length > 0) this.#macros('rcpt', { i: this.#queueId })
+    this.#macros('rcpt', this.#mta === 'postfix' && this.#recipients.length > 0 ? { i: this.#queueId } : {})
     const verdict = await this.#session.rcpt({ raw: path(to), args: args.map(encodeText) }, null)
     if (verdict.kind === 'continue') this.#recipients.push(to)
     return this.#answered('rcpt', verdict, to)
@@ -250,8 +258,9 @@ export class Conversation {
     })
   }
 
-  #macros(stage: Parameters<Session['macros']['set']>[0], values: Readonly<Record<string, string>>): void {
-    this.#session.macros.set(stage, new Map(Object.entries(values).map(([name, value]) => [name, encodeText(value)])))
+  #macros(stage: MacroStage, own: Readonly<Record<string, string>>): void {
+    const values = Object.entries({ ...own, ...this.#told.get(stage) })
+    this.#session.macros.set(stage, new Map(values.map(([name, value]) => [name, encodeText(value)])))
   }
 }
 

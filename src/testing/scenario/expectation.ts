@@ -2,6 +2,7 @@
  * What stands after `EXPECT`, as data. Pure; called by `parse.ts`, written back by `write.ts`.
  */
 import { suggestion } from '../../host/config/problem.ts'
+import { readEdit } from './edit-words.ts'
 import type { Expectation, ScenarioVerdict, Wanted } from './scenario.ts'
 import type { Word } from './words.ts'
 
@@ -16,7 +17,7 @@ const VERDICTS: Readonly<Record<string, ScenarioVerdict>> = {
   aborted: 'aborted',
 }
 
-const SUBJECTS = ['header', 'body', 'sender', 'recipient', 'unchanged', 'by', 'filter', 'no']
+const SUBJECTS = ['header', 'body', 'sender', 'recipient', 'unchanged', 'by', 'filter', 'edit', 'no']
 
 /** `block`: the text of a `<<WORD` block, whose word is then the last. `bad` makes the error. */
 export function parseExpectation(
@@ -53,10 +54,16 @@ export function parseExpectation(
       return { kind: 'by', filter: rest[0]!.text }
     case 'filter': {
       const [filter, said, ...more] = rest
-      const kind = said?.text === 'failed' ? 'failed' : VERDICTS[said?.text ?? '']
-      if (filter === undefined || kind === undefined || more.length > 0)
+      const word = said?.text ?? ''
+      const plain = word === 'failed' || word === 'continue' ? word : null
+      const kind = plain ?? VERDICTS[word]
+      if (filter === undefined || kind === undefined || (plain !== null && more.length > 0))
         throw bad('EXPECT filter needs the name of a filter and its verdict, or failed')
-      return { kind: 'filter', filter: filter.text, verdict: kind }
+      return { kind: 'filter', filter: filter.text, verdict: kind, ...replyOf(more, bad) }
+    }
+    case 'edit': {
+      const [filter, ...edit] = rest
+      return { kind: 'edit', filter: filter?.text ?? '', edit: readEdit(edit, bad) }
     }
     default: {
       throw bad(
@@ -68,7 +75,15 @@ export function parseExpectation(
   }
 }
 
-function verdictOf(verdict: ScenarioVerdict, words: readonly Word[], bad: (what: string) => Error): Expectation {
+const verdictOf = (verdict: ScenarioVerdict, words: readonly Word[], bad: (what: string) => Error): Expectation => ({
+  kind: 'verdict',
+  verdict,
+  ...replyOf(words, bad),
+})
+
+type ExpectedReply = Pick<Extract<Expectation, { kind: 'verdict' }>, 'code' | 'enhanced' | 'text'>
+
+function replyOf(words: readonly Word[], bad: (what: string) => Error): ExpectedReply {
   const rest = [...words]
   let code: number | null = null
   let enhanced: string | null = null
@@ -77,7 +92,7 @@ function verdictOf(verdict: ScenarioVerdict, words: readonly Word[], bad: (what:
     if (code < 200 || code > 599) throw bad(`${code} is no SMTP reply code`)
   }
   if (/^[245]\.\d{1,3}\.\d{1,3}$/.test(rest[0]?.text ?? '') && rest[0]!.form === 'bare') enhanced = rest.shift()!.text
-  return { kind: 'verdict', verdict, code, enhanced, text: rest.length === 0 ? null : wantedOf(rest, bad) }
+  return { code, enhanced, text: rest.length === 0 ? null : wantedOf(rest, bad) }
 }
 
 /** One pattern or quoted text, or all the bare words as they stand. */
@@ -96,6 +111,7 @@ function wantedOf(words: readonly Word[], bad: (what: string) => Error): Wanted 
 
 function addressOf(words: readonly Word[], bad: (what: string) => Error): string {
   const [word] = words
-  if (word?.form !== 'address' || words.length > 1) throw bad('an address stands in angle brackets: <a@example.com>')
+  if ((word?.form !== 'address' && word?.form !== 'quoted') || words.length > 1)
+    throw bad('an address stands in angle brackets: <a@example.com>')
   return word.text
 }

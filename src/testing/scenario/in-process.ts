@@ -96,6 +96,10 @@ class HostConnection implements StageConnection {
     return answerOf(this.#delivery.verdict)
   }
 
+  macros(...[stage, values]: Parameters<NonNullable<StageConnection['macros']>>): void {
+    this.#conversation.tell(stage, values)
+  }
+
   async reset(): Promise<void> {
     this.#conversation.reset()
   }

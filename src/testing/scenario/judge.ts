@@ -2,6 +2,8 @@
  * One expectation held against what was answered and seen. Pure; called by `play.ts`.
  */
 import type { DeliveredMessage } from '../delivery.ts'
+import { editOf } from './edit-form.ts'
+import { editWords } from './edit-words.ts'
 import type { Answer, Content, Expectation, ScenarioVerdict, Seen, Wanted } from './scenario.ts'
 
 export type Judged =
@@ -31,12 +33,17 @@ export function judge(expected: Expectation, evidence: Evidence): Judged {
         seen.decidedBy === expected.filter,
         () => `decided by ${seen.decidedBy ?? 'no filter'}, not by ${expected.filter}`,
       )
-    case 'filter': {
-      if (seen.trace === undefined) return { kind: 'unseen', what: `what filter ${expected.filter} answered` }
-      const step = seen.trace.findLast(({ filter }) => filter === expected.filter)
-      if (step === undefined) return failed(`filter ${expected.filter} was not asked`)
-      const said = step.verdict === null ? 'failed' : plain(step.verdict.kind)
-      return met(said === expected.verdict, () => `filter ${expected.filter} answered ${said}, not ${expected.verdict}`)
+    case 'filter':
+      return filterSaid(expected, seen)
+    case 'edit': {
+      if (seen.trace === undefined) return { kind: 'unseen', what: `what filter ${expected.filter} changed` }
+      const wanted = editWords(expected.edit).join(' ')
+      const edits = seen.trace.flatMap(({ filter, edits: asked }) => (filter === expected.filter ? asked : []))
+      const are = edits.map(edit => editWords(editOf(edit)).join(' '))
+      return met(
+        are.includes(wanted),
+        () => `filter ${expected.filter} asked for ${are.join(', ') || 'no change'}; missing: ${wanted}`,
+      )
     }
     default:
       return inMessage(expected, evidence)
@@ -45,7 +52,25 @@ export function judge(expected: Expectation, evidence: Evidence): Judged {
 
 /** Whether what was delivered is evidence. */
 export const looksAtMessage = ({ kind }: Expectation): boolean =>
-  kind !== 'verdict' && kind !== 'by' && kind !== 'filter'
+  kind !== 'verdict' && kind !== 'by' && kind !== 'filter' && kind !== 'edit'
+
+function filterSaid(expected: Extract<Expectation, { kind: 'filter' }>, { trace }: Seen): Judged {
+  const { filter, verdict: wanted } = expected
+  if (trace === undefined) return { kind: 'unseen', what: `what filter ${filter} answered` }
+  const step = trace.findLast(each => each.filter === filter)
+  if (step === undefined) return failed(`filter ${filter} was not asked`)
+  const said = step.verdict === null ? 'failed' : step.verdict.kind
+  const is = wanted === 'accept' && said === 'continue' ? 'accept' : said
+  if (is !== wanted) return failed(`filter ${filter} answered ${said}, not ${wanted}`)
+  const { verdict } = step
+  if (verdict?.kind === 'quarantine')
+    return met(
+      expected.text === null || matches(verdict.reason, expected.text),
+      () => `filter ${filter} quarantined for ${quote(verdict.reason)}, not ${show(expected.text!)}`,
+    )
+  const given = verdict === null || !('reply' in verdict) ? null : verdict.reply
+  return reply(expected, { kind: verdict?.kind ?? 'continue', reply: given })
+}
 
 const plain = (kind: Answer['kind']): ScenarioVerdict => (kind === 'continue' ? 'accept' : kind)
 
@@ -81,7 +106,7 @@ const OWN: Readonly<Record<string, { readonly code: number; readonly enhanced: s
   tempfail: { code: 451, enhanced: '4.7.1' },
 }
 
-function reply({ code, enhanced, text }: Extract<Expectation, { kind: 'verdict' }>, answer: Answer): Judged {
+function reply({ code, enhanced, text }: Extract<Expectation, { kind: 'verdict' | 'filter' }>, answer: Answer): Judged {
   const own = OWN[answer.kind] ?? null
   const given = answer.reply ?? (own === null ? null : { ...own, lines: [] as string[] })
   if (given === null) return met(code === null && text === null, () => `answered ${describe(answer)}`)
@@ -98,7 +123,7 @@ const describe = ({ kind, reply }: Answer): string =>
     : `${plain(kind)} ${reply.code} ${reply.enhanced ?? ''} ${reply.lines.join(' / ')}`.replace(/ +/g, ' ').trim()
 
 function inMessage(
-  expected: Exclude<Expectation, { kind: 'verdict' | 'by' | 'filter' }>,
+  expected: Exclude<Expectation, { kind: 'verdict' | 'by' | 'filter' | 'edit' }>,
   { seen, sent }: Evidence,
 ): Judged {
   const { message } = seen

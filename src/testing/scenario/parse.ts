@@ -6,6 +6,7 @@
  */
 import { parseDuration } from '../../host/config/duration.ts'
 import { suggestion } from '../../host/config/problem.ts'
+import { MACRO_STAGES, type MacroStage } from '../../host/macros.ts'
 import type { TestClient } from '../conversation.ts'
 import { parseExpectation } from './expectation.ts'
 import { badScenario } from './problem.ts'
@@ -86,7 +87,8 @@ class Reader {
 }
 
 const COMMANDS = [
-  'SCENARIO CLOCK DNS MTA CONNECT HELO MAIL RCPT DATA HEADER BODY MESSAGE END RSET QUIT',
+  'SCENARIO CLOCK DNS MTA CONNECT HELO MAIL RCPT DATA HEADER BODY FILLER MESSAGE END RSET QUIT',
+  'MACROS',
   'DISCONNECT WAIT TIMEOUT EXPECT',
 ].flatMap(names => names.split(' '))
 
@@ -115,6 +117,10 @@ const ANSWERED: ReadonlySet<ScenarioStep['kind']> = new Set([
   'wait',
 ])
 
+const CONTENT: ReadonlySet<ScenarioStep['kind']> = new Set(['header', 'body', 'filler'])
+/** What may follow a piece of a message. */
+const WITHIN: ReadonlySet<ScenarioStep['kind']> = new Set([...CONTENT, 'macros', 'end', 'disconnect'])
+
 class Draft {
   readonly #title: string
   readonly #file: string
@@ -134,8 +140,7 @@ class Draft {
     const where = { file: this.#file, line: this.#line }
     if (!this.#steps.some(({ kind }) => kind !== 'expect')) throw badScenario(where, `${this.#title} does nothing`)
     const last = this.#steps.at(-1)!
-    if (last.kind === 'header' || last.kind === 'body')
-      throw badScenario({ file: this.#file, line: last.line }, 'the message has no END')
+    if (CONTENT.has(last.kind)) throw badScenario({ file: this.#file, line: last.line }, 'the message has no END')
     return {
       title: this.#title,
       ...where,
@@ -185,7 +190,7 @@ class Draft {
     const before = this.#steps.at(-1)
     if (before === undefined || !ANSWERED.has(before.kind)) {
       throw line.bad(
-        before?.kind === 'header' || before?.kind === 'body'
+        before !== undefined && CONTENT.has(before.kind)
           ? 'EXPECT comes before the message ended; put END before it'
           : 'EXPECT follows a step that is answered',
       )
@@ -195,11 +200,10 @@ class Draft {
   }
 
   #add(line: Line, step: ScenarioStep): void {
-    const before = this.#steps.at(-1)?.kind
-    const inContent = before === 'header' || before === 'body'
-    if (inContent && !['header', 'body', 'end', 'disconnect'].includes(step.kind))
+    const before = this.#steps.findLast(({ kind }) => kind !== 'macros')?.kind ?? 'macros'
+    if (CONTENT.has(before) && !WITHIN.has(step.kind))
       throw line.bad(`${line.command} comes before the message ended; put END before it`)
-    if (before === 'body' && step.kind === 'header') throw line.bad('HEADER comes after BODY')
+    if ((before === 'body' || before === 'filler') && step.kind === 'header') throw line.bad('HEADER comes after BODY')
     this.#steps.push(step)
   }
 }
@@ -216,7 +220,8 @@ function stepsOf(line: Line, reader: Reader): ScenarioStep[] {
     case 'MAIL':
     case 'RCPT': {
       const [address, ...args] = line.words()
-      if (address?.form !== 'address') throw line.bad(`${command} needs an address in angle brackets`)
+      if (address?.form !== 'address' && address?.form !== 'quoted')
+        throw line.bad(`${command} needs an address in angle brackets`)
       const kind = command === 'MAIL' ? 'mail' : 'rcpt'
       return [{ line: number, kind, address: address.text, args: args.map(({ text }) => text) }]
     }
@@ -224,6 +229,13 @@ function stepsOf(line: Line, reader: Reader): ScenarioStep[] {
       return [{ line: number, kind: 'header', ...fieldOf(line, rest) }]
     case 'BODY':
       return [{ line: number, kind: 'body', text: reader.block(line) ?? `${textOf(line, rest)}\n` }]
+    case 'FILLER': {
+      const [, bytes, lines] = /^(\d{1,15})\s+(\d{1,15})$/.exec(rest) ?? []
+      if (bytes === undefined) throw line.bad('FILLER needs the bytes and the lines of a body: FILLER 5120 64')
+      return [{ line: number, kind: 'filler', bytes: Number(bytes), lines: Number(lines) }]
+    }
+    case 'MACROS':
+      return [{ line: number, kind: 'macros', ...macrosOf(line) }]
     case 'MESSAGE': {
       const text = reader.block(line)
       if (text === null) throw line.bad('MESSAGE needs a block: MESSAGE <<EOF')
@@ -288,8 +300,22 @@ function clientOf(line: Line): TestClient {
   }
 }
 
+/** `MACROS stage name=value…`, names with or without braces. */
+function macrosOf(line: Line): { stage: MacroStage; values: Record<string, string> } {
+  const [stage, ...words] = line.words()
+  const known = MACRO_STAGES.find(each => each === stage?.text)
+  if (known === undefined) throw line.bad(`MACROS needs a stage: ${MACRO_STAGES.join(', ')}`)
+  const values: Record<string, string> = {}
+  for (const { text } of words) {
+    const [, name, value] = /^\{?([^{}=]+)\}?=(.*)$/s.exec(text) ?? []
+    if (name === undefined) throw line.bad(`${text} is not NAME=VALUE`)
+    values[name] = value!
+  }
+  return { stage: known, values }
+}
+
 function portOf(line: Line, value: string): number {
   const port = Number(value)
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw line.bad(`${value} is no port`)
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw line.bad(`${value} is no port`)
   return port
 }

@@ -6,6 +6,7 @@
  * nothing was expected of must not be refused. What a stage does not show is counted as unseen, never as met.
  */
 import type { DeliveredMessage } from '../delivery.ts'
+import { fillerText } from './filler.ts'
 import { judge, looksAtMessage } from './judge.ts'
 import type {
   Answer,
@@ -58,6 +59,8 @@ class Player {
   readonly failures: { line: number; message: string }[] = []
   readonly unseen: { line: number; what: string }[] = []
   readonly #scenario: Scenario
+  /** Told with the next command. */
+  readonly #macros: Extract<ScenarioStep, { kind: 'macros' }>[] = []
   readonly #stage: ScenarioStage
   #connection: StageConnection | null = null
   #at: At = 'closed'
@@ -88,6 +91,12 @@ class Player {
         return true
       case 'body':
         this.#body += step.text
+        return true
+      case 'filler':
+        this.#body += fillerText(step)
+        return true
+      case 'macros':
+        this.#macros.push(step)
         return true
       case 'disconnect':
         this.#left = true
@@ -189,6 +198,7 @@ class Player {
   }
 
   #say(line: number, name: string, next: At, ask: (connection: StageConnection) => Promise<Answer>): true {
+    for (const { stage, values } of this.#macros.splice(0)) this.#connection!.macros?.(stage, values)
     const command: Command = { line, name, answer: ask(this.#connection!), settled: null, expected: false }
     command.answer.then(
       answer => {

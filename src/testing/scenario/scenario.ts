@@ -5,6 +5,7 @@
  * this process, or a real MTA. Nothing here knows which. Every step knows its line, so that a failure points at it.
  */
 
+import type { MacroStage } from '../../host/macros.ts'
 import type { TestClient } from '../conversation.ts'
 import type { DeliveredMessage, Delivery } from '../delivery.ts'
 
@@ -32,6 +33,10 @@ export type ScenarioStep = { readonly line: number } & (
   | { readonly kind: 'header'; readonly name: string; readonly value: string }
   /** A piece of the body, with its line ends. */
   | { readonly kind: 'body'; readonly text: string }
+  /** A body of that size, for one whose words do not matter: bytes with CRLF line ends, and lines. */
+  | { readonly kind: 'filler'; readonly bytes: number; readonly lines: number }
+  /** What the MTA tells before its next command; replaces what it told at that stage. */
+  | { readonly kind: 'macros'; readonly stage: MacroStage; readonly values: Readonly<Record<string, string>> }
   | { readonly kind: 'wait'; readonly milliseconds: number }
   | { readonly kind: 'expect'; readonly expectation: Expectation }
 )
@@ -65,8 +70,30 @@ export type Expectation =
   | { readonly kind: 'unchanged' }
   /** The filter that decided. */
   | { readonly kind: 'by'; readonly filter: string }
-  /** What one filter of the chain answered last. */
-  | { readonly kind: 'filter'; readonly filter: string; readonly verdict: ScenarioVerdict | 'failed' }
+  /** What one filter of the chain answered last; `continue` is not met by an `accept`, which ends the filter's interest. */
+  | {
+      readonly kind: 'filter'
+      readonly filter: string
+      readonly verdict: ScenarioVerdict | 'continue' | 'failed'
+      readonly code: number | null
+      readonly enhanced: string | null
+      readonly text: Wanted | null
+    }
+  /** One change that a filter asked for, whether it counted or not. */
+  | { readonly kind: 'edit'; readonly filter: string; readonly edit: ScenarioEdit }
+
+/** An edit as text: addresses and values as the filter gave them. */
+export type ScenarioEdit =
+  | { readonly kind: 'addHeader'; readonly name: string; readonly value: string }
+  | { readonly kind: 'insertHeader'; readonly index: number; readonly name: string; readonly value: string }
+  | { readonly kind: 'changeHeader'; readonly occurrence: number; readonly name: string; readonly value: string }
+  | { readonly kind: 'removeHeader'; readonly occurrence: number; readonly name: string }
+  /** Only how large the new body is. */
+  | { readonly kind: 'replaceBody'; readonly bytes: number }
+  | { readonly kind: 'addRecipient'; readonly address: string; readonly args: string }
+  | { readonly kind: 'removeRecipient'; readonly address: string }
+  | { readonly kind: 'changeSender'; readonly address: string; readonly args: string }
+  | { readonly kind: 'quarantine'; readonly reason: string }
 
 /** What the client was answered to one command. */
 export interface Answer {
@@ -103,6 +130,8 @@ export interface StageConnection {
   data(): Promise<Answer>
   /** Content and its end; `data` came before and was not refused. */
   message(content: Content): Promise<Answer>
+  /** Told with the next command. Absent where the MTA has its own. */
+  macros?(stage: MacroStage, values: Readonly<Record<string, string>>): void
   reset(): Promise<void>
   quit(): Promise<void>
   /** Goes without a word; what is awaited then may never be answered. */

@@ -50,6 +50,7 @@ class SmtpStage implements ScenarioStage {
     if (dns !== null) return "the MTA's DNS cannot be set"
     for (const step of steps) {
       if (step.kind === 'wait' && step.milliseconds > longest) return `it waits ${step.milliseconds / 1_000} s`
+      if (step.kind === 'macros') return 'it gives macros of its own'
       if (step.kind !== 'connect') continue
       const { macros, tls, port, ...client } = step.client
       if (tls !== undefined) return 'TLS is not spoken'

@@ -1,6 +1,7 @@
 /**
  * Writes a scenario as text that `parse.ts` reads back to the same: what the recorder stores. Pure.
  */
+import { editWords } from './edit-words.ts'
 import type { Expectation, Scenario, ScenarioStep, Wanted } from './scenario.ts'
 import { quoted } from './words.ts'
 
@@ -25,11 +26,15 @@ function stepLines(step: ScenarioStep): string[] {
       return [`HELO ${word(step.name)}`]
     case 'mail':
     case 'rcpt':
-      return [[step.kind.toUpperCase(), `<${step.address}>`, ...step.args.map(word)].join(' ')]
+      return [[step.kind.toUpperCase(), addressWord(step.address), ...step.args.map(word)].join(' ')]
     case 'header':
       return [`HEADER ${step.name}: ${/^["\s]|\s$|\p{Cc}/u.test(step.value) ? quoted(step.value) : step.value}`]
     case 'body':
       return /^[^\n"\\]*\n$/.test(step.text) ? [`BODY ${quoted(step.text.slice(0, -1))}`] : bodyLines(step.text)
+    case 'filler':
+      return [`FILLER ${step.bytes} ${step.lines}`]
+    case 'macros':
+      return [['MACROS', step.stage, ...macroWords(step.values)].join(' ')]
     case 'wait':
       return [`WAIT ${step.milliseconds}ms`]
     case 'expect':
@@ -47,9 +52,15 @@ function clientWords(client: Extract<ScenarioStep, { kind: 'connect' }>['client'
   return [
     ...(address === undefined ? [] : [address]),
     ...(hostname === undefined || address === undefined ? [] : [hostname ?? 'unknown']),
-    ...Object.entries(keyed).flatMap(([key, value]) => (value === undefined ? [] : [word(`${key}=${value}`)])),
+    ...macroWords(keyed),
   ]
 }
+
+const macroWords = (values: Readonly<Record<string, string | number | undefined>>): string[] =>
+  Object.entries(values).flatMap(([key, value]) => (value === undefined ? [] : [word(`${key}=${value}`)]))
+
+/** A quoted local part may hold what would end the address. */
+const addressWord = (address: string): string => (/[<>\s\p{Cc}]/u.test(address) ? quoted(address) : `<${address}>`)
 
 /** BODY ends its line by itself; control characters cannot stand in a block. */
 const bodyLines = (text: string): string[] =>
@@ -69,10 +80,8 @@ const word = (text: string): string => (/^[^\s"/<]\S*$/.test(text) ? text : quot
 function expectationText(expected: Expectation): string {
   const no = 'absent' in expected && expected.absent ? 'no ' : ''
   switch (expected.kind) {
-    case 'verdict': {
-      const { verdict, code, enhanced, text } = expected
-      return [verdict, code, enhanced, text === null ? null : wanted(text)].filter(part => part !== null).join(' ')
-    }
+    case 'verdict':
+      return verdictText(expected)
     case 'header':
       return `${no}header ${expected.name}${expected.value === null ? '' : `: ${wanted(expected.value)}`}`
     case 'body':
@@ -80,16 +89,21 @@ function expectationText(expected: Expectation): string {
         ? block(`${no}body`, String(expected.text)).join('\n')
         : `${no}body ${wanted(expected.text)}`
     case 'sender':
-      return `sender <${expected.address}>`
+      return `sender ${addressWord(expected.address)}`
     case 'recipient':
-      return `${no}recipient <${expected.address}>`
+      return `${no}recipient ${addressWord(expected.address)}`
     case 'unchanged':
       return 'unchanged'
     case 'by':
       return `by ${word(expected.filter)}`
     case 'filter':
-      return `filter ${word(expected.filter)} ${expected.verdict}`
+      return `filter ${word(expected.filter)} ${verdictText(expected)}`
+    case 'edit':
+      return ['edit', word(expected.filter), ...editWords(expected.edit)].join(' ')
   }
 }
+
+const verdictText = ({ verdict, code, enhanced, text }: Extract<Expectation, { kind: 'verdict' | 'filter' }>): string =>
+  [verdict, code, enhanced, text === null ? null : wanted(text)].filter(part => part !== null).join(' ')
 
 const wanted = (value: Wanted): string => (typeof value === 'string' ? quoted(value) : String(value))

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { parseScenarios } from '../../../src/testing/scenario/parse.ts'
-import type { Expectation, Scenario, ScenarioStep } from '../../../src/testing/scenario/scenario.ts'
+import type { Expectation, Scenario, ScenarioEdit, ScenarioStep } from '../../../src/testing/scenario/scenario.ts'
 import { scenarioText } from '../../../src/testing/scenario/write.ts'
 
 const stepsOf = (text: string): readonly ScenarioStep[] => parseScenarios(text, 'a.scenario')[0]!.steps
@@ -121,6 +121,14 @@ const expected: [string, Partial<Expectation>][] = [
   ['no recipient <b@example.com>', { kind: 'recipient', absent: true }],
   ['unchanged', { kind: 'unchanged' }],
   ['by greylist', { kind: 'by', filter: 'greylist' }],
+  [
+    'filter spf reject 550 "no"',
+    { kind: 'filter', filter: 'spf', verdict: 'reject', code: 550, text: 'no' } as Partial<Expectation>,
+  ],
+  [
+    'edit tag changeHeader 1 Subject " x"',
+    { edit: { kind: 'changeHeader', occurrence: 1, name: 'Subject', value: ' x' } } as Partial<Expectation>,
+  ],
   ['filter spf failed', { kind: 'filter', filter: 'spf', verdict: 'failed' }],
 ]
 
@@ -156,8 +164,13 @@ const bad: [string, string][] = [
   ['RCPT <a@b.c>\nEXPECT reject 700', 'a.scenario:2: 700 is no SMTP reply code'],
   ['RCPT <a@b.c>\nEXPECT reject /(/', 'a.scenario:2: Invalid regular expression: /(/: Unterminated group'],
   ['RCPT <a@b.c>\nEXPECT sender a@b.c', 'a.scenario:2: an address stands in angle brackets: <a@example.com>'],
+  ['FILLER many', 'a.scenario:1: FILLER needs the bytes and the lines of a body: FILLER 5120 64'],
+  ['MACROS later i=1', 'a.scenario:1: MACROS needs a stage: connect, helo, mail, rcpt, data, eoh, eom'],
+  ['MACROS mail i', 'a.scenario:1: i is not NAME=VALUE'],
+  ['END\nEXPECT edit tag removeHeader 1', 'a.scenario:2: removeHeader needs occurrence, name'],
+  ['END\nEXPECT edit tag removeHeader a b', 'a.scenario:2: occurrence is a number, not a'],
   ['CONNECT a b c', 'a.scenario:1: CONNECT takes an address and a name; c is too much'],
-  ['CONNECT 192.0.2.1 port=0', 'a.scenario:1: 0 is no port'],
+  ['CONNECT 192.0.2.1 port=65536', 'a.scenario:1: 65536 is no port'],
   ['SCENARIO', 'a.scenario:1: SCENARIO needs a title'],
   ['SCENARIO nothing\nSCENARIO more\nHELO a', 'a.scenario:1: nothing does nothing'],
 ]
@@ -170,6 +183,21 @@ test('an empty file has no scenario', () => {
   expect(parseScenarios('# nothing\n\n')).toEqual([])
 })
 
+/** Any edit, in the form of a scenario. */
+const edit = (token: fc.Arbitrary<string>, text: fc.Arbitrary<string>): fc.Arbitrary<ScenarioEdit> => {
+  const number = fc.nat()
+  return fc.oneof(
+    fc.record({ kind: fc.constant('addHeader' as const), name: token, value: text }),
+    fc.record({ kind: fc.constant('insertHeader' as const), index: number, name: token, value: text }),
+    fc.record({ kind: fc.constant('changeHeader' as const), occurrence: number, name: token, value: text }),
+    fc.record({ kind: fc.constant('removeHeader' as const), occurrence: number, name: token }),
+    fc.record({ kind: fc.constant('replaceBody' as const), bytes: number }),
+    fc.record({ kind: fc.constantFrom('addRecipient' as const, 'changeSender' as const), address: text, args: text }),
+    fc.record({ kind: fc.constant('removeRecipient' as const), address: text }),
+    fc.record({ kind: fc.constant('quarantine' as const), reason: text }),
+  )
+}
+
 test('whatever is written is read back the same', () => {
   const token = fc.stringMatching(/^[a-zA-Z][a-zA-Z0-9.-]{0,12}$/)
   const text = fc.string({
@@ -179,7 +207,7 @@ test('whatever is written is read back the same', () => {
     text.filter(value => value !== ''),
     fc.constant(/a\/b "c"/i),
   )
-  const address = fc.constantFrom('', 'a@example.com', '"odd"@x.example', 'ü@ü.example')
+  const address = fc.constantFrom('', 'a@example.com', '"odd"@x.example', '"o >d"@x.example', 'ü@ü.example')
   const verdict: fc.Arbitrary<Expectation> = fc.record<Extract<Expectation, { kind: 'verdict' }>>({
     kind: fc.constant('verdict' as const),
     verdict: fc.constantFrom('accept', 'reject', 'tempfail', 'discard', 'quarantine', 'client-left', 'aborted'),
@@ -196,7 +224,20 @@ test('whatever is written is read back the same', () => {
     fc.record({ kind: fc.constant('recipient' as const), address, absent }),
     fc.constant({ kind: 'unchanged' as const }),
     fc.record({ kind: fc.constant('by' as const), filter: token }),
-    fc.record({ kind: fc.constant('filter' as const), filter: token, verdict: fc.constantFrom('accept', 'failed') }),
+    fc.record({
+      kind: fc.constant('filter' as const),
+      filter: token,
+      verdict: fc.constantFrom('accept' as const, 'continue' as const, 'failed' as const),
+      code: fc.constant(null),
+      enhanced: fc.constant(null),
+      text: fc.constant(null),
+    }),
+    verdict.map(said => ({
+      ...(said as Extract<Expectation, { kind: 'verdict' }>),
+      kind: 'filter' as const,
+      filter: 'spf',
+    })),
+    fc.record({ kind: fc.constant('edit' as const), filter: token, edit: edit(token, text) }),
   )
   const line = fc.constant(0)
   const step: fc.Arbitrary<ScenarioStep> = fc.oneof(
@@ -206,6 +247,12 @@ test('whatever is written is read back the same', () => {
       kind: fc.constantFrom('mail' as const, 'rcpt' as const),
       address,
       args: fc.array(text, { maxLength: 2 }),
+    }),
+    fc.record({
+      line,
+      kind: fc.constant('macros' as const),
+      stage: fc.constantFrom('connect' as const, 'eom' as const),
+      values: fc.dictionary(token, text, { maxKeys: 2 }),
     }),
     fc.record({ line, kind: fc.constant('wait' as const), milliseconds: fc.integer({ min: 1, max: 1e9 }) }),
     fc.constant({
@@ -219,9 +266,14 @@ test('whatever is written is read back the same', () => {
     }),
   )
   const answered = step.chain(one =>
-    fc
-      .array(expectation, { maxLength: 2 })
-      .map(list => [one, ...list.map(expectation => ({ line: 0, kind: 'expect' as const, expectation }))]),
+    one.kind === 'macros'
+      ? fc.constant<ScenarioStep[]>([one])
+      : fc
+          .array(expectation, { maxLength: 2 })
+          .map((list): ScenarioStep[] => [
+            one,
+            ...list.map(expectation => ({ line: 0, kind: 'expect' as const, expectation })),
+          ]),
   )
   const content = fc
     .tuple(
@@ -234,6 +286,7 @@ test('whatever is written is read back the same', () => {
     .map(([fields, pieces]): ScenarioStep[] => [
       ...fields.map(([name, value]) => ({ line: 0, kind: 'header' as const, name, value })),
       ...pieces.map(piece => ({ line: 0, kind: 'body' as const, text: piece })),
+      { line: 0, kind: 'filler', bytes: fields.length, lines: pieces.length },
       { line: 0, kind: 'end' },
     ])
   const steps = fc.array(fc.oneof(answered, content), { minLength: 1, maxLength: 6 }).map(groups => groups.flat())
