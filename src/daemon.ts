@@ -14,13 +14,16 @@ import type { Overridden } from './daemon/control/overrides.ts'
 import type { ControlChange } from './daemon/control/socket.ts'
 import { Generation, type Surroundings } from './daemon/generation.ts'
 import { Listeners } from './daemon/listeners.ts'
+import { Recorder, type RecordingStatus } from './daemon/record/recorder.ts'
 import { DEFAULT_HOLDS, DEFAULT_LIMITS } from './host/config/settings.ts'
 import type { Configuration } from './host/config/validate.ts'
 import { described } from './host/errors.ts'
 import type { AbortReason } from './host/filter.ts'
 import { Kept } from './host/kept.ts'
+import { stateFilePath } from './host/plugin/state-file.ts'
 import type { Load } from './host/policy/facts.ts'
 import { Holds, holdLimits } from './host/time/holds.ts'
+import { within } from './host/time/within.ts'
 
 export interface DaemonOptions extends Surroundings {
   /** Reads and validates the configuration anew; rejects with a coded error that says all that is wrong. */
@@ -51,6 +54,9 @@ export interface Daemon {
   close(): Promise<void>
 }
 
+/** For what is still to be recorded at the end. */
+const FLUSH_LIMIT = 2_000
+
 /** What connections of an address that a reload gave up may still take. */
 const RELOAD_DRAIN = 300_000
 
@@ -74,6 +80,7 @@ class RunningDaemon implements Daemon, ControlledDaemon {
   #current: Generation | null = null
   readonly #holds: Holds
   readonly #kept = new Kept()
+  readonly #recorder: Recorder
   #count = 0
   #refusing = false
   readonly #control: Control | null
@@ -87,6 +94,7 @@ class RunningDaemon implements Daemon, ControlledDaemon {
     this.#options = options
     this.#epoch = options.clock.now().toString(36)
     const { clock, log, control } = options
+    this.#recorder = new Recorder({ clock, log, place: stateFilePath('recordings', process.env) })
     this.#control = control === undefined ? null : new Control(control, this, { clock, log })
     this.#holds = new Holds(clock, holdLimits(DEFAULT_HOLDS, DEFAULT_LIMITS.sessions, null), () => this.sessions)
     this.#listeners = new Listeners({ clock, log, source: { open: () => this.#open() } }, options.inherited)
@@ -102,6 +110,10 @@ class RunningDaemon implements Daemon, ControlledDaemon {
 
   get current(): Generation {
     return this.#current!
+  }
+
+  get recording(): RecordingStatus | null {
+    return this.#recorder.status
   }
 
   get ending(): boolean {
@@ -177,6 +189,7 @@ class RunningDaemon implements Daemon, ControlledDaemon {
     control?.commit()
     this.#control?.serves(configuration)
     this.ignored = ignored
+    this.#recorder.configure(configuration.settings.record)
     before?.retire()
     const { holds, limits } = configuration.settings
     this.#holds.change(holdLimits(holds, limits.sessions, postfix?.processes ?? null))
@@ -233,7 +246,8 @@ class RunningDaemon implements Daemon, ControlledDaemon {
       this.#options.observe({ type: 'limit-reached', session: '', message: null, ...what })
       return null
     }
-    const opened = generation.open(`${this.#epoch}.${(++this.#count).toString(36)}`, this.#holds)
+    const id = `${this.#epoch}.${(++this.#count).toString(36)}`
+    const opened = generation.open(id, this.#holds, this.#recorder.begin(id))
     this.#holds.relieve()
     return opened
   }
@@ -247,6 +261,9 @@ class RunningDaemon implements Daemon, ControlledDaemon {
         session.close({ kind: 'shutdown', detail: 'milterhost is ending' })
     }
     await Promise.all(closing.map(generation => generation.closed))
+    await within(FLUSH_LIMIT, this.#options.clock, () => this.#recorder.flush()).catch(error =>
+      this.#options.log.warn({ error }, 'the last sessions were not recorded'),
+    )
     this.#control?.close()
   }
 }

@@ -44,7 +44,7 @@ async function status({ watch, ...options }: StatusOptions): Promise<ExitCode> {
 }
 
 function statusText(status: Status): string {
-  const { version, pid, state, uptime, listen, generation, reload, sessions, generations, ignored } = status
+  const { version, pid, state, uptime, listen, generation, reload, sessions, generations, ignored, recording = null } = status
   const { failed } = reload
   const older = generations > 1 ? `, ${generations - 1} older ${generations === 2 ? 'has' : 'have'} sessions still` : ''
   const lines = [
@@ -52,6 +52,7 @@ function statusText(status: Status): string {
     `configuration ${generation}, read ${reload.at} in ${reload.milliseconds} ms${older}`,
     ...(failed === null ? [] : [`the reload at ${failed.at} failed: ${failed.message}`]),
     `${sessions} sessions open; messages: ${counted(status.messages) || 'none yet'}`,
+    ...(recording === null ? [] : [recordingText(recording)]),
     ...ignored.map(name => `${name} was enabled or disabled by command, and is not in the configuration: ignored`),
   ]
   const { filters } = status
@@ -71,6 +72,11 @@ function statusText(status: Status): string {
     table(head, filters.map(row)),
     ...(reasons.length > 0 ? ['', ...reasons.map(line => harmless(line))] : []),
   ].join('\n')
+}
+
+function recordingText({ directory, state, reason, sessions, dropped }: NonNullable<Status['recording']>): string {
+  const how = state === 'recording' ? 'recording' : `not recording (${state}: ${reason})`
+  return `${how} in ${directory}: ${sessions} sessions${dropped === 0 ? '' : `, ${dropped} left out`}`
 }
 
 function row(filter: FilterStatus, index: number): string[] {

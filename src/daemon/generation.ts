@@ -11,10 +11,12 @@ import { procTable } from '../bridge/mta/liveness/proc.ts'
 import type { ChainFilter } from '../host/chain/member.ts'
 import type { Configuration } from '../host/config/validate.ts'
 import { hostError } from '../host/errors.ts'
+import type { Interest } from '../host/filter.ts'
 import type { Kept } from '../host/kept.ts'
 import { createSpool, type Spool } from '../host/message/spool.ts'
+import { ALL_INTERESTS } from '../host/mta.ts'
 import { ChainNeeds } from '../host/needs.ts'
-import type { Observer } from '../host/observe/event.ts'
+import type { HostEvent, Observer } from '../host/observe/event.ts'
 import type { Logger } from '../host/observe/logger.ts'
 import type { Services } from '../host/plugin/services.ts'
 import { SharedServices } from '../host/plugin/shared.ts'
@@ -25,6 +27,15 @@ import type { Clock } from '../host/time/clock.ts'
 import type { HoldKeeper } from '../host/time/holds.ts'
 import { Watch } from '../host/time/watch.ts'
 import { within } from '../host/time/within.ts'
+import { NotedSession } from '../testing/recording/noted-session.ts'
+import type { Notes } from '../testing/recording/notes.ts'
+
+/** Somebody who takes notes of one session. */
+export interface SessionTap {
+  readonly notes: Notes
+  /** Told of every event of the session. */
+  observe(event: HostEvent): void
+}
 
 export interface Surroundings {
   readonly clock: Clock
@@ -108,6 +119,9 @@ function createWatch({ settings }: Configuration, { clock, log }: Surroundings):
   return new Watch({ name: source.name, source: source.open({ clock, log }), clock, log })
 }
 
+/** What is recorded may be played against filters that want more than those of today. */
+const EVERYTHING: ReadonlySet<Interest> = new Set(ALL_INTERESTS)
+
 export class Generation {
   /** Counts the configurations of this daemon from 1. */
   readonly number: number
@@ -170,7 +184,8 @@ export class Generation {
     return this.#closed.promise
   }
 
-  open(id: string, holds: HoldKeeper): OpenedSession {
+  /** `tap`: who takes notes; then the MTA is asked for everything, and for the content of every message. */
+  open(id: string, holds: HoldKeeper, tap: SessionTap | null = null): OpenedSession {
     const { clock, log, observe } = this.#around
     const session: Session = new Session({
       id,
@@ -184,12 +199,15 @@ export class Generation {
       observe: event => {
         if (event.type === 'session-closed') this.#ended(session)
         observe(event)
+        tap?.observe(event)
       },
+      wantsContent: tap !== null,
     })
     this.#sessions.add(session)
+    const needs = this.#needs.current()
     return {
-      session,
-      needs: this.#needs.current(),
+      session: tap === null ? session : new NotedSession(session, tap.notes),
+      needs: tap === null ? needs : { ...needs, events: EVERYTHING },
       progress: this.#progress,
     }
   }

@@ -82,6 +82,10 @@ const table = {
   SPOOL_FAILED: (path: string, what: string): string => `a message body could not be kept in ${path}: ${what}`,
   SPOOL_GONE: (): string => 'a message body was used after its message had ended',
 
+  // Recording
+  RECORD_STOPPED: (directory: string, why: string): string =>
+    `sessions are not recorded now in ${directory}: ${why}; mail goes on`,
+
   // Configuration
   CONFIG_NOT_FOUND: (path: string): string => `no configuration at ${path}; name an existing file with --config`,
   CONFIG_SYNTAX: (where: string, what: string): string => `${where}: ${what}`,

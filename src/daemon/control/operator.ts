@@ -16,6 +16,7 @@ import type { Statistics } from '../../host/observe/statistics.ts'
 import type { Session } from '../../host/session.ts'
 import type { Clock } from '../../host/time/clock.ts'
 import type { Generation } from '../generation.ts'
+import type { RecordingStatus } from '../record/recorder.ts'
 import type { Overrides } from './overrides.ts'
 import type { ControlRequest, ControlResults, FilterStatus, LiveSession, Status, SwitchResult } from './protocol.ts'
 
@@ -36,6 +37,7 @@ export interface ControlledDaemon {
   readonly reloads: Reloads
   readonly ending: boolean
   readonly ignored: readonly string[]
+  readonly recording: RecordingStatus | null
   reload(): Promise<void>
 }
 
@@ -180,6 +182,7 @@ export class Operator {
       },
       filters: current.configuration.entries.map(configured => this.#filter(configured, current)),
       ignored: daemon.ignored,
+      recording: daemon.recording,
     }
   }
 

@@ -11,6 +11,7 @@ import type { ByteString } from '../../host/bytes.ts'
 import { suggestion } from '../../host/config/problem.ts'
 import { hostError } from '../../host/errors.ts'
 import type { FilterCounts, Outcomes } from '../../host/observe/statistics.ts'
+import type { RecordingStatus } from '../record/recorder.ts'
 
 export const CONTROL_VERSION = 1
 /** Bytes of a request. */
@@ -57,6 +58,8 @@ export interface Status {
   readonly filters: readonly FilterStatus[]
   /** Filters that were enabled or disabled by command and that the configuration does not have. */
   readonly ignored: readonly string[]
+  /** `null`: nothing is recorded. A daemon of an older release says nothing of it. */
+  readonly recording?: RecordingStatus | null
 }
 
 export interface LiveSession {

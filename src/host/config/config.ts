@@ -137,6 +137,29 @@ export interface Config {
     /** Reloads when one is installed, removed, enabled, disabled or configured anew. @default true */
     readonly watch?: boolean
   }
+  /**
+   * Records sessions as scenario files, for `milterhost replay` and `milterhost test` (docs/replay.md).
+   * @default nothing is recorded
+   * @example { sample: 0.1 }
+   */
+  readonly record?: {
+    /** Absolute; made when it is missing, and for its owner alone. @default 'recordings' in the folder of milterhost's state */
+    readonly directory?: string
+    /** The share of SMTP connections that is recorded, from 0 to 1. @default 1 */
+    readonly sample?: number
+    /**
+     * What is taken out: `addresses` become pseudonyms, `content` (bodies, subjects, names of files) is left out. `true` or `false` is
+     * for both.
+     * @default true
+     */
+    readonly redact?: boolean | { readonly addresses?: boolean; readonly content?: boolean }
+    /** Bytes of all recordings in the folder; then recording stops until there is room. @default '1GiB' */
+    readonly maxBytes?: Size
+    /** Recordings in the folder. @default 100000 */
+    readonly maxFiles?: number
+    /** Bytes that recording leaves free on the disk. @default '1GiB' */
+    readonly minFree?: Size
+  }
   readonly log?: {
     /** @default 'info' */
     readonly level?: 'debug' | 'info' | 'warn' | 'error'

@@ -19,11 +19,13 @@ import {
   DEFAULT_DNS,
   DEFAULT_HOLDS,
   DEFAULT_LIMITS,
+  DEFAULT_RECORD,
   type DnsSettings,
   type HoldSettings,
   type Limits,
   type ListenAddress,
   type OnClientLeft,
+  type RecordSettings,
   type Settings,
 } from './settings.ts'
 import { parseSize } from './size.ts'
@@ -61,6 +63,16 @@ const count = whole(1)
 const shareOrCount = read(value => {
   if (typeof value === 'number' && value > 0 && (value <= 1 || Number.isSafeInteger(value))) return value
   throw new RangeError(`must be a share such as 0.75, or a whole number of sessions, not ${shown(value)}`)
+})
+
+const share = read(value => {
+  if (typeof value === 'number' && value >= 0 && value <= 1) return value
+  throw new RangeError(`must be a share from 0 to 1, such as 0.01 for one in a hundred, not ${shown(value)}`)
+})
+
+const folder = read(value => {
+  if (typeof value === 'string' && value.startsWith('/')) return value
+  throw new RangeError(`must be an absolute path, not ${shown(value)}`)
 })
 
 const text = read(value => {
@@ -132,9 +144,15 @@ export interface ParsedConfig {
   liveness?: 'proc' | 'off' | LivenessSource | undefined
   onClientLeft?: OnClientLeft | undefined
   dns?: Given<DnsSettings> | undefined
+  record?: ParsedRecord | undefined
   log?: Given<Settings['log']> | undefined
   detect?: Given<Settings['detect']> | undefined
   policy?: CentralPolicy | undefined
+}
+
+interface ParsedRecord extends Given<Omit<RecordSettings, 'directory' | 'redact'>> {
+  directory?: string | undefined
+  redact?: boolean | Given<RecordSettings['redact']> | undefined
 }
 
 export interface ParsedMta {
@@ -199,6 +217,17 @@ const spool = z.strictObject({
   shared: read(parseSize).optional(),
 })
 
+const record = z.strictObject({
+  directory: folder.optional(),
+  sample: share.optional(),
+  redact: z
+    .union([z.boolean(), z.strictObject({ addresses: z.boolean().optional(), content: z.boolean().optional() })])
+    .optional(),
+  maxBytes: size.optional(),
+  maxFiles: count.optional(),
+  minFree: read(parseSize).optional(),
+})
+
 const log = z.strictObject({
   level: z.enum(['debug', 'info', 'warn', 'error']).optional(),
   format: z.enum(['auto', 'text', 'json', 'journald']).optional(),
@@ -232,6 +261,7 @@ const config = z.strictObject({
   liveness: liveness.optional(),
   onClientLeft: z.enum(['421', 'tempfail', 'accept', 'discard']).optional(),
   dns: dns.optional(),
+  record: record.optional(),
   log: log.optional(),
   detect: detect.optional(),
   control: z.unknown().optional(),
@@ -280,6 +310,7 @@ const NESTED: Readonly<Record<string, readonly string[]>> = {
   holds: Object.keys(holds.shape),
   spool: Object.keys(spool.shape),
   dns: Object.keys(dns.shape),
+  record: Object.keys(record.shape),
   log: Object.keys(log.shape),
   detect: Object.keys(detect.shape),
 }
@@ -314,6 +345,15 @@ export function allKeys(): string[] {
 
 /** Limits with the defaults filled in. */
 export const limitsOf = (given: ParsedConfig['limits']): Limits => ({ ...DEFAULT_LIMITS, ...present(given) })
+
+/** Recording with the defaults filled in; `redact: false` keeps everything. */
+export function recordOf(given: ParsedConfig['record']): RecordSettings | null {
+  if (given === undefined) return null
+  const { redact = true, ...rest } = given
+  const { addresses = true, content = true } =
+    typeof redact === 'boolean' ? { addresses: redact, content: redact } : redact
+  return { ...DEFAULT_RECORD, ...present(rest), redact: { addresses, content } }
+}
 
 export const holdsOf = (given: ParsedConfig['holds']): HoldSettings => ({ ...DEFAULT_HOLDS, ...present(given) })
 

@@ -75,6 +75,21 @@ export interface DnsSettings {
   /** Time in look-ups for one message. */
   readonly messageTime: number
 }
+
+/** Which sessions are recorded, and what of them. */
+export interface RecordSettings {
+  /** `null`: `recordings` where this program keeps its state. */
+  readonly directory: string | null
+  /** Share of the sessions, 0 to 1. */
+  readonly sample: number
+  readonly redact: { readonly addresses: boolean; readonly content: boolean }
+  /** Bytes of all recordings in the folder. */
+  readonly maxBytes: number
+  readonly maxFiles: number
+  /** Bytes that stay free on the disk. */
+  readonly minFree: number
+}
+
 /** What the MTA is told when the client left while an answer was awaited. */
 export type OnClientLeft = '421' | 'tempfail' | 'accept' | 'discard'
 
@@ -97,6 +112,8 @@ export interface Settings {
   readonly control: { readonly socket: string | null } | null
   /** Whether a change of the milters on this machine makes the configuration be read again. */
   readonly detect: { readonly watch: boolean }
+  /** `null`: no session is recorded. */
+  readonly record: RecordSettings | null
   readonly log: {
     readonly level: 'debug' | 'info' | 'warn' | 'error'
     readonly format: 'auto' | 'text' | 'json' | 'journald'
@@ -115,6 +132,15 @@ export const DEFAULT_LIMITS: Limits = {
 }
 
 export const DEFAULT_AUTHENTICATION: AuthenticationSettings = { authservId: null, removeForged: false, removeAlso: [] }
+
+export const DEFAULT_RECORD: RecordSettings = {
+  directory: null,
+  sample: 1,
+  redact: { addresses: true, content: true },
+  maxBytes: 1024 * 1024 * 1024,
+  maxFiles: 100_000,
+  minFree: 1024 * 1024 * 1024,
+}
 
 export const DEFAULT_DNS: DnsSettings = {
   servers: null,

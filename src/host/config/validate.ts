@@ -33,6 +33,7 @@ import {
   mtaKindSchema,
   mtaSchema,
   type ParsedMta,
+  recordOf,
 } from './schema.ts'
 import type { ListenAddress, Settings } from './settings.ts'
 
@@ -92,7 +93,7 @@ export function validateConfig(
   checkVerdictsRead(entries, problems)
   if (parsed.success) problems.push(...strangersIn(parsed.data.policy, entries))
   if (!parsed.success || problems.length > 0) throw new ConfigError(file, problems)
-  const { budget, limits, authentication, holds, spool, liveness, onClientLeft, dns, log, detect } = parsed.data
+  const { budget, limits, authentication, holds, spool, liveness, onClientLeft, dns, record, log, detect } = parsed.data
   const settings: Settings = {
     listen,
     budget: { command: budget?.command ?? null, end: budget?.end ?? null },
@@ -110,6 +111,7 @@ export function validateConfig(
     onClientLeft: onClientLeft ?? '421',
     dns: dnsOf(dns),
     control,
+    record: recordOf(record),
     log: { level: log?.level ?? 'info', format: log?.format ?? 'auto' },
     detect: { watch: detect?.watch ?? true },
   }

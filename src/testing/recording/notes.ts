@@ -19,6 +19,14 @@ export interface NotesOptions {
   readonly bodies: number
   /** Bytes kept of the whole session. */
   readonly limit: number
+  /** What all sessions share. */
+  readonly room: Room
+}
+
+/** Memory that notes share: what they take they give back with `release`. */
+export interface Room {
+  used: number
+  readonly limit: number
 }
 
 type Told = ReadonlyMap<string, ByteString>
@@ -26,6 +34,7 @@ type Building = { -readonly [K in keyof RecordedTurn]: RecordedTurn[K] } & { fil
 
 /** What a turn without content costs, about. */
 const TURN = 200
+const FILTER = 100
 const LF = 0x0a
 const NO_MACROS = new MacroStore()
 
@@ -43,6 +52,7 @@ export class Notes {
   /** Nothing that comes now belongs to the session any more. */
   #over = false
   #size = 0
+  #abandoned = false
 
   constructor(options: NotesOptions) {
     this.#options = options
@@ -50,9 +60,9 @@ export class Notes {
     this.#start = options.clock.monotonic()
   }
 
-  /** About how many bytes are kept. */
-  get size(): number {
-    return this.#size
+  /** There was no room for it. */
+  get abandoned(): boolean {
+    return this.#abandoned
   }
 
   mta(kind: string): void {
@@ -60,8 +70,7 @@ export class Notes {
   }
 
   field(name: ByteString, value: ByteString): void {
-    this.#size += name.length + value.length
-    if (this.#size <= this.#options.limit) this.#fields.push({ name, value })
+    if (this.#takes(name.length + value.length)) this.#fields.push({ name, value })
   }
 
   body(chunk: Uint8Array): void {
@@ -72,13 +81,12 @@ export class Notes {
       return
     }
     if (this.#bytes === chunk.length) this.#pieces = []
-    this.#pieces?.push(Buffer.from(chunk))
+    if (this.#pieces !== null && this.#takes(chunk.length)) this.#pieces?.push(Buffer.from(chunk))
   }
 
   /** The content that came, for the command that ends it. */
   takeContent(): RecordedCommand {
     const content = this.#bytes === 0 ? Buffer.alloc(0) : this.#pieces === null ? null : Buffer.concat(this.#pieces)
-    this.#size += content?.length ?? 0
     const command = { kind: 'message' as const, fields: this.#fields }
     const body = { bytes: this.#bytes, lines: this.#lines, content }
     this.#dropContent()
@@ -88,10 +96,8 @@ export class Notes {
   begin(command: RecordedCommand, macros: MacroStore): void {
     if (this.#over) return
     if (command.kind !== 'message') this.#dropContent()
-    this.#size += TURN
     const at = Math.round(this.#options.clock.monotonic() - this.#start)
-    if (this.#size <= this.#options.limit)
-      this.#turns.push({ at, macros: this.#news(macros), command, answer: null, filters: [] })
+    if (this.#takes(TURN)) this.#turns.push({ at, macros: this.#news(macros), command, answer: null, filters: [] })
     if (command.kind === 'quit' || command.kind === 'disconnect') this.#over = true
   }
 
@@ -110,15 +116,35 @@ export class Notes {
 
   /** `null` when more came than is kept, or nothing. */
   finish(): RecordedSession | null {
-    if (this.#size > this.#options.limit || this.#turns.length === 0) return null
-    return { id: this.#options.id, began: this.#began, mta: this.#mta, turns: this.#turns }
+    if (this.#turns.length === 0) return null
+    return { id: this.#options.id, began: this.#began, mta: this.#mta, turns: [...this.#turns] }
+  }
+
+  /** What was kept is not needed any more. Harmless a second time. */
+  release(): void {
+    this.#options.room.used -= this.#size
+    this.#size = 0
+    this.#abandoned = true
+    this.#turns.length = 0
+    this.#dropContent()
+  }
+
+  /** False when there is no room for it: then nothing of the session is kept. */
+  #takes(bytes: number): boolean {
+    if (this.#abandoned) return false
+    const { room, limit } = this.#options
+    this.#size += bytes
+    room.used += bytes
+    if (this.#size <= limit && room.used <= room.limit) return true
+    this.release()
+    return false
   }
 
   /** A filter that is told late of connect and helo is asked several times at one command: what it objected to counts. */
   #heard(answer: FilterAnswer): void {
     const turn = this.#turns.at(-1)
     if (turn === undefined || this.#over) return
-    for (const edit of answer.edits) this.#size += JSON.stringify(edit).length
+    if (!this.#takes(FILTER + answer.edits.reduce((sum, edit) => sum + JSON.stringify(edit).length, 0))) return
     const at = turn.filters.findIndex(({ filter }) => filter === answer.filter)
     if (at < 0) turn.filters.push(answer)
     else if (isPlain(turn.filters[at]!.verdict)) turn.filters[at] = answer
