@@ -44,7 +44,19 @@ async function status({ watch, ...options }: StatusOptions): Promise<ExitCode> {
 }
 
 function statusText(status: Status): string {
-  const { version, pid, state, uptime, listen, generation, reload, sessions, generations, ignored, recording = null } = status
+  const {
+    version,
+    pid,
+    state,
+    uptime,
+    listen,
+    generation,
+    reload,
+    sessions,
+    generations,
+    ignored,
+    recording = null,
+  } = status
   const { failed } = reload
   const older = generations > 1 ? `, ${generations - 1} older ${generations === 2 ? 'has' : 'have'} sessions still` : ''
   const lines = [
