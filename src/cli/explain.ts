@@ -11,6 +11,7 @@ import { surroundings } from './environment.ts'
 import { explain, explanationJson, explanationText } from './explanation.ts'
 import { type MessageFile, parseMessage } from './message-file.ts'
 import type { Assumed } from './stand-ins.ts'
+import { withSwitches } from './switched.ts'
 import { readMessage } from './try.ts'
 
 interface ExplainOptions extends EnvelopeOptions {
@@ -52,7 +53,8 @@ ${EXIT_HELP}`,
     .action(async (file: string | undefined, options: ExplainOptions) => done(await explainMessage(file, options)))
 
 async function explainMessage(file: string | undefined, options: ExplainOptions): Promise<ExitCode> {
-  const { file: place, configuration } = await new ConfigurationSource(options.config).load()
+  const loaded = await new ConfigurationSource(options.config).load()
+  const configuration = withSwitches(loaded.configuration)
   const message = messageOf(file, options)
   const envelope = {
     ...envelopeOf(options, message),
@@ -66,7 +68,7 @@ async function explainMessage(file: string | undefined, options: ExplainOptions)
     surroundings(configuration.settings),
     assumedOf(options),
   )
-  if (options.json) printJson(explanationJson(place, explanation))
+  if (options.json) printJson(explanationJson(loaded.file, explanation))
   else print(explanationText(explanation))
   return EXIT.ok
 }

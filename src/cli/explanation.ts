@@ -11,6 +11,7 @@ import type { Found } from '../host/policy/lookup.ts'
 import { type Envelope, play } from './conversation.ts'
 import type { MessageFile } from './message-file.ts'
 import { type Assumed, type Heard, standIns } from './stand-ins.ts'
+import { byCommand } from './switched.ts'
 import { replyLines } from './transcript.ts'
 
 /** One filter and one recipient. */
@@ -30,6 +31,8 @@ export interface FilterExplanation {
   /** Where it stands in the configuration: `filters[2]`. */
   readonly at: string
   readonly enabled: boolean
+  /** `enabled` comes from a command, and the configuration says otherwise. */
+  readonly overridden: boolean
   /** Its whole condition; `null`: for all mail. */
   readonly condition: string | null
   readonly recipients: readonly RecipientExplanation[]
@@ -65,10 +68,11 @@ export async function explain(
   )
   const whole = played.settled?.outcome === 'accept' || played.settled?.outcome === 'quarantine'
   return {
-    filters: configuration.entries.map(({ policy: { name, enabled }, at = '' }) => ({
+    filters: configuration.entries.map(({ policy: { name, enabled }, at = '', overridden = false }) => ({
       name,
       at,
       enabled,
+      overridden,
       condition: conditions.get(name) ?? null,
       recipients: enabled
         ? envelope.to.map(to =>
@@ -119,8 +123,9 @@ const pathOf = (address: string): string => (address.startsWith('<') ? address :
 export function explanationText({ filters, refusals }: Explanation): string {
   const lines: string[] = []
   for (const [index, filter] of filters.entries()) {
-    const { name, at, enabled, condition, recipients, failures } = filter
-    lines.push(`${index + 1}. ${name} (${at})${enabled ? '' : ': off'}`)
+    const { name, at, enabled, overridden, condition, recipients, failures } = filter
+    const switched = overridden ? `: ${enabled ? 'on' : 'off'}${byCommand(overridden)}` : enabled ? '' : ': off'
+    lines.push(`${index + 1}. ${name} (${at})${switched}`)
     if (!enabled) continue
     lines.push(`   for ${condition === null ? 'all mail' : harmless(condition)}`)
     for (const one of recipients)

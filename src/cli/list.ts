@@ -1,5 +1,5 @@
 /**
- * `milterhost list`: the chain as configured, without making or contacting a filter.
+ * `milterhost list`: the chain as configured and switched, without making or contacting a filter.
  */
 import { Command } from 'commander'
 import { formatDuration } from '../host/config/duration.ts'
@@ -8,6 +8,7 @@ import type { Selection } from '../host/policy/gate.ts'
 import { usersText } from '../host/policy/users.ts'
 import { ConfigurationSource } from './configuration.ts'
 import { EXIT, EXIT_HELP, type ExitCode, print, printJson } from './console.ts'
+import { byCommand, withSwitches } from './switched.ts'
 import { table } from './table.ts'
 
 interface ListOptions {
@@ -32,7 +33,7 @@ ${EXIT_HELP}`,
 
 async function list({ config, json }: ListOptions): Promise<ExitCode> {
   const { file, configuration } = await new ConfigurationSource(config).load()
-  const { settings, entries } = configuration
+  const { settings, entries } = withSwitches(configuration)
   const listen = settings.listen.map(({ address }) => address)
   if (json) {
     printJson({ file, listen, filters: entries.map(describe) })
@@ -43,11 +44,11 @@ async function list({ config, json }: ListOptions): Promise<ExitCode> {
     print('No filters.')
     return EXIT.ok
   }
-  const rows = entries.map(({ entry, policy }, index) => [
+  const rows = entries.map(({ entry, policy, overridden }, index) => [
     String(index + 1),
     policy.name,
     entry.kind,
-    policy.enabled ? policy.mode : 'off',
+    `${policy.enabled ? policy.mode : 'off'}${byCommand(overridden)}`,
     policy.onFailure,
     timeoutsText(entry.kind, policy),
     entry.describe,
@@ -56,8 +57,9 @@ async function list({ config, json }: ListOptions): Promise<ExitCode> {
   return EXIT.ok
 }
 
-const describe = ({ entry, policy: { selection, ...policy } }: ConfiguredEntry): object => ({
+const describe = ({ entry, policy: { selection, ...policy }, overridden = false }: ConfiguredEntry): object => ({
   ...policy,
+  overridden,
   ...(selection !== undefined && selectionJson(selection)),
   kind: entry.kind,
   timeouts: Object.fromEntries(Object.entries(policy.timeouts).map(([name, ms]) => [name, ms / 1000])),

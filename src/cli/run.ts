@@ -9,6 +9,7 @@ import { inheritedLauncher } from '../bridge/launch/index.ts'
 import { readPostfix } from '../bridge/mta/index.ts'
 import { formatSocketAddress } from '../bridge/wire/index.ts'
 import { inheritedSockets } from '../daemon/activation.ts'
+import { SWITCHES } from '../daemon/control/overrides.ts'
 import { controlPlace } from '../daemon/control/place.ts'
 import { keepServing, untilEnded } from '../daemon/process.ts'
 import { type Daemon, startDaemon } from '../daemon.ts'
@@ -99,7 +100,7 @@ async function run(options: RunOptions): Promise<ExitCode> {
     onReload: tell,
     control: {
       place: controlPlace(process.env),
-      overrides: stateFilePath('filters.json', process.env),
+      overrides: stateFilePath(SWITCHES, process.env),
       version: installation().version,
       pid: process.pid,
       end: asked.resolve,

@@ -7,6 +7,7 @@ import { formatDuration } from '../host/config/duration.ts'
 import { harmless } from '../host/observe/safe.ts'
 import { EXIT, EXIT_HELP, type ExitCode, print, printJson } from './console.ts'
 import { forRunning, type RunningOptions, resultOf } from './running.ts'
+import { byCommand } from './switched.ts'
 import { table } from './table.ts'
 
 interface StatusOptions extends RunningOptions {
@@ -98,7 +99,7 @@ function row(filter: FilterStatus, index: number): string[] {
     String(index + 1),
     name,
     kind,
-    `${enabled ? mode : 'off'}${overridden ? ' (by command)' : ''}`,
+    `${enabled ? mode : 'off'}${byCommand(overridden)}`,
     health.state,
     health.since ?? '',
     String(messages),

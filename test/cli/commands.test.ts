@@ -122,6 +122,44 @@ describe('list', () => {
   })
 })
 
+describe('what was switched by command', () => {
+  const CONFIG = `import { socket } from 'milterhost'
+export default { filters: [socket('one', 'inet:1@127.0.0.1'), socket('two', 'inet:2@127.0.0.1', { enabled: false })] }
+`
+  const switched = (text: string) => {
+    const { path: cwd, file } = place()
+    file('milterhost.config.ts', CONFIG)
+    file('filters.json', text)
+    return { cwd }
+  }
+  const FILTERS = '{"version":1,"filters":{"one":false,"two":true,"gone":false}}'
+
+  it('is shown by list and heeded by explain', () => {
+    const { out } = milterhost(['list'], switched(FILTERS))
+    expect(out).toMatch(/one +socket +off \(by command\)/)
+    expect(out).toMatch(/two +socket +enforce \(by command\)/)
+    const listed = JSON.parse(milterhost(['list', '--json'], switched(FILTERS)).out)
+    expect(listed.filters).toMatchObject([
+      { name: 'one', enabled: false, overridden: true },
+      { name: 'two', enabled: true, overridden: true },
+    ])
+    const explained = milterhost(['explain', '--to', 'a@example.org'], switched(FILTERS))
+    expect(explained.out).toMatch(
+      /^1\. one \(filters\[0\]\): off \(by command\)\n2\. two \(filters\[1\]\): on \(by command\)\n/,
+    )
+    expect(explained.out).toContain('<a@example.org>: takes part'.replace(/[<>]/g, ''))
+  })
+
+  it('is told when it cannot be read, and left as it is', () => {
+    const options = switched('{"version":9}')
+    const { out, err, code } = milterhost(['list'], options)
+    expect(err).toMatch(/filters\.json.*format 9.*filters are shown as the configuration has them/)
+    expect(out).toMatch(/one +socket +enforce +/)
+    expect(code).toBe(0)
+    expect(readFileSync(join(options.cwd, 'filters.json'), 'utf8')).toBe('{"version":9}')
+  })
+})
+
 describe('try', () => {
   it('answers look-ups from a zone file: the shipped sample passes SPF, DKIM and DMARC', () => {
     const { path: state } = place()

@@ -16,6 +16,8 @@ import type { Clock } from '../../host/time/clock.ts'
 export type Switched = ReadonlyMap<string, boolean>
 
 const VERSION = 1
+/** Its name where the daemon keeps what it does not forget. */
+export const SWITCHES = 'filters.json'
 
 export interface Overridden {
   readonly configuration: Configuration
@@ -36,13 +38,7 @@ export class Overrides {
 
   /** Never throws for what is in the file. */
   read(): Switched {
-    let text: string
-    try {
-      text = readFileSync(this.#path, 'utf8')
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Map()
-      throw hostError('CONTROL_STATE', this.#path, `it cannot be read: ${(error as Error).message}`)
-    }
+    const text = readText(this.#path)
     try {
       return parse(text)
     } catch (error) {
@@ -72,20 +68,7 @@ export class Overrides {
 
   /** The configuration as it is to serve. */
   appliedTo(configuration: Configuration): Overridden {
-    const switched = this.read()
-    if (switched.size === 0) return { configuration, ignored: [] }
-    const names = new Set(configuration.entries.map(({ policy }) => policy.name))
-    const entries = configuration.entries.map(configured => {
-      const { policy } = configured
-      const enabled = switched.get(policy.name) ?? policy.enabled
-      return enabled === policy.enabled
-        ? configured
-        : { ...configured, policy: { ...policy, enabled }, overridden: true }
-    })
-    return {
-      configuration: { ...configuration, entries },
-      ignored: [...switched.keys()].filter(name => !names.has(name)),
-    }
+    return applied(configuration, this.read())
   }
 
   #setAside(error: Error): void {
@@ -96,7 +79,42 @@ export class Overrides {
   }
 }
 
-function parse(text: string): Switched {
+/** The configuration as a daemon with that file serves it. The file is left alone; throws a coded error when it cannot be used. */
+export function asSwitched(configuration: Configuration, path: string): Configuration {
+  const text = readText(path)
+  try {
+    return applied(configuration, parse(text)).configuration
+  } catch (error) {
+    throw hostError('CONTROL_STATE', path, (error as Error).message)
+  }
+}
+
+function applied(configuration: Configuration, switched: Switched): Overridden {
+  if (switched.size === 0) return { configuration, ignored: [] }
+  const names = new Set(configuration.entries.map(({ policy }) => policy.name))
+  const entries = configuration.entries.map(configured => {
+    const { policy } = configured
+    const enabled = switched.get(policy.name) ?? policy.enabled
+    return enabled === policy.enabled ? configured : { ...configured, policy: { ...policy, enabled }, overridden: true }
+  })
+  return {
+    configuration: { ...configuration, entries },
+    ignored: [...switched.keys()].filter(name => !names.has(name)),
+  }
+}
+
+/** `null` when there is no such file. */
+function readText(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw hostError('CONTROL_STATE', path, `it cannot be read: ${(error as Error).message}`)
+  }
+}
+
+function parse(text: string | null): Switched {
+  if (text === null) return new Map()
   const { version, filters } = JSON.parse(text) as { readonly version?: unknown; readonly filters?: unknown }
   if (version !== VERSION) throw new Error(`it has format ${String(version)}, this release reads ${VERSION}`)
   const pairs = Object.entries(filters as Record<string, unknown>)

@@ -82,7 +82,8 @@ export function milterInTrouble(around: Surroundings): void {
       const failed = site.host.eventsOf('filter-failed')
       expect(failed).toHaveLength(putOff.length)
       const changes = site.host.eventsOf('health-changed').map(({ state }) => state)
-      expect(changes.filter(state => state === 'starting')).toHaveLength(4)
+      // The first start and one for each death; another where a busy machine lets a start take too long.
+      expect(changes.filter(state => state === 'starting').length).toBeGreaterThanOrEqual(4)
       expect(changes.at(-1)).toBe('up')
     })
 
