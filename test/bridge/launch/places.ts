@@ -1,20 +1,33 @@
 // A folder that only root can write, on the whole way to it, and programs in it. /tmp is none: everybody may write there.
+import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { afterAll, describe, test } from 'vitest'
 
 const isRoot = process.getuid?.() === 0
 
 /** `describe` for what only root can do: elsewhere one test that says so, and fails with CI=true. */
-export function asRoot(name: string, suite: () => void): void {
+export const asRoot = (name: string, suite: () => void): void => where(isRoot, 'needs root', name, suite)
+
+/** The same for what users without rights run out of this checkout. */
+export const asRootForOthers = (name: string, suite: () => void): void =>
+  where(isRoot && othersCanRun(), 'needs root and a checkout that others may read', name, suite)
+
+function where(possible: boolean, needed: string, name: string, suite: () => void): void {
   describe(name, () => {
-    if (isRoot) return suite()
-    test('needs root', context => {
-      if (process.env.CI === 'true') throw new Error('needs root')
-      context.skip('needs root')
+    if (possible) return suite()
+    test(needed, context => {
+      if (process.env.CI === 'true') throw new Error(needed)
+      context.skip(needed)
     })
   })
+}
+
+function othersCanRun(): boolean {
+  const bin = resolve(import.meta.dirname, '../../../bin/milterhost.mjs')
+  const nobody = ['--reuid=nobody', '--regid=nogroup', '--clear-groups']
+  return spawnSync('/usr/bin/setpriv', [...nobody, process.execPath, bin, '--version'], { cwd: '/' }).status === 0
 }
 
 export function folder(): string {
