@@ -46,6 +46,8 @@ export class DetectWatch {
   readonly #options: DetectWatchOptions
   /** By folder that is there. */
   readonly #watches = new Map<string, Watched>()
+  /** Folders that cannot be watched now, which was said. */
+  readonly #unwatched = new Set<string>()
   #last: Detection
   #since: number | null = null
   #closed = false
@@ -124,37 +126,43 @@ export class DetectWatch {
     }
     for (const [path, { names, inode }] of [...wanted].slice(0, MOST_WATCHES)) {
       const held = this.#watches.get(path)
-      fresh ||=
-        held === undefined ||
-        (held.names !== null && (names === null || ![...names].every(name => held.names?.has(name))))
-      if (held !== undefined) held.names = names
-      else this.#watch(path, names, inode)
+      if (held === undefined) {
+        if (this.#watch(path, names, inode)) fresh = true
+        continue
+      }
+      fresh ||= held.names !== null && (names === null || ![...names].every(name => held.names?.has(name)))
+      held.names = names
     }
     return fresh
   }
 
-  #watch(path: string, names: ReadonlySet<string> | null, inode: number): void {
+  #watch(path: string, names: ReadonlySet<string> | null, inode: number): boolean {
     try {
       const watcher = watch(path, { persistent: false }, (_, name) => {
         const waited = this.#watches.get(path)?.names ?? null
         if (waited === null || name === null || waited.has(name)) this.#woken()
       })
       this.#watches.set(path, { watcher, names, inode })
+      this.#unwatched.delete(path)
       watcher.on('error', error => this.#lost(path, error))
+      return true
     } catch (error) {
-      this.#lost(path, error as Error)
+      this.#lost(path, error as NodeJS.ErrnoException)
+      return false
     }
   }
 
-  #lost(path: string, error: Error): void {
+  /** Said once. What may not be read is tried again with the next look: its rights change with an event in the folder above. */
+  #lost(path: string, error: NodeJS.ErrnoException): void {
     if (this.#closed) return
     this.#watches.get(path)?.watcher.close()
     this.#watches.delete(path)
-    this.#options.log.warn(
-      { folder: path, error: error.message },
-      'a folder with settings of milters cannot be watched now',
-    )
-    this.#later(WATCH_AGAIN)
+    const { log, wanted } = this.#options
+    if (wanted() && !this.#unwatched.has(path)) {
+      this.#unwatched.add(path)
+      log.warn({ folder: path, error: error.message }, 'a folder with settings of milters cannot be watched now')
+    }
+    if (error.code !== 'EACCES') this.#later(WATCH_AGAIN)
   }
 }
 
