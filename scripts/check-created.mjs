@@ -45,6 +45,8 @@ export async function checkCreated(tarballs, work, upstream) {
       if (command.startsWith('cd ')) folder = join(folder, command.slice(3))
       else used += await ends(shell(command, folder, env), command)
     }
+    // What is begun with npm run dev, once.
+    await ends(shell('npm run dev -- --once', folder, env), 'npm run dev')
     console.log(`$ ${daemonCommand}`)
     daemon = shell(daemonCommand, folder, env)
     await says(daemon, /smtpd_milters/)
@@ -77,11 +79,18 @@ async function withEveryHook(first, env) {
   )
   const folder = join(first, '../milter-plugin-every-hook')
   symlinkSync(join(first, 'node_modules'), join(folder, 'node_modules'))
-  for (const command of ['npm run types', 'npm run lint', 'npm test', 'npm run build', 'npx milterhost check'])
+  for (const command of [
+    'npm run types',
+    'npm run lint',
+    'npm test',
+    'npm run build',
+    'npm run dev -- --once',
+    'npx milterhost check',
+  ])
     await ends(shell(command, folder, env), command)
 }
 
-/** A message above ten million bytes is tagged by the example, a small one is not. */
+/** A large message is tagged by the example, a small one is not. */
 async function throughPostfix() {
   const postfix = await startPostfix({
     milters: ['inet:127.0.0.1:10025'],

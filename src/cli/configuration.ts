@@ -54,12 +54,17 @@ export class ConfigurationSource {
       () => this.#loader.load(path),
       what => hostError('CONFIG_THREW', path, what),
     )
-    const name = file ?? 'the default configuration'
-    try {
-      return { file, configuration: validateConfig(raw, name, listenPlace) }
-    } catch (error) {
-      if (!(error instanceof ConfigError) || file === null) throw error
-      throw new ConfigError(name, withLines(error.problems, readFileSync(file, 'utf8')))
-    }
+    return { file, configuration: validated(raw, file) }
+  }
+}
+
+/** `file`: where it was read from, whose lines are named; `null` for the shipped default. Throws a coded error with every mistake. */
+export function validated(raw: unknown, file: string | null): Configuration {
+  const name = file ?? 'the default configuration'
+  try {
+    return validateConfig(raw, name, listenPlace)
+  } catch (error) {
+    if (!(error instanceof ConfigError) || file === null) throw error
+    throw new ConfigError(name, withLines(error.problems, readFileSync(file, 'utf8')))
   }
 }

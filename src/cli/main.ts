@@ -8,6 +8,7 @@ import { installation } from '../host/config/installation.ts'
 import { checkCommand } from './check.ts'
 import { complain, EXIT, EXIT_HELP, type ExitCode } from './console.ts'
 import { detectCommand } from './detect.ts'
+import { devCommand } from './dev.ts'
 import { doctorCommand } from './doctor.ts'
 import { drainCommand } from './drain.ts'
 import { explainCommand } from './explain.ts'
@@ -33,6 +34,7 @@ process.on('SIGUSR1', () => {})
 /** Codes, and beginnings of codes, that say the command line or a file named on it is wrong. */
 const USAGE_FAMILIES: readonly string[] = [
   'CONFIG_',
+  'DEV_',
   'DOCTOR_',
   'IMPORT_',
   'OUTPUT_',
@@ -69,6 +71,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     .addCommand(detectCommand(done))
     .addCommand(tryCommand(done))
     .addCommand(testCommand(done))
+    .addCommand(devCommand(done))
     .addCommand(pluginsCommand(done))
     .addCommand(policyCommand(done))
     .addCommand(explainCommand(done))

@@ -5,16 +5,10 @@
  * In this process plugins keep their state in a folder of its own for each scenario, so that a test neither needs nor touches what the
  * daemon has learned; stores that the configuration names by itself are used as they are.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { socket } from '../bridge/milter/index.ts'
-import { type Configuration, validateConfig } from '../host/config/validate.ts'
+import { validateConfig } from '../host/config/validate.ts'
 import { harmless } from '../host/observe/safe.ts'
-import { systemClock } from '../host/time/clock.ts'
-import { TestHost } from '../testing/host.ts'
-import { inProcess } from '../testing/scenario/in-process.ts'
 import { playScenario } from '../testing/scenario/play.ts'
 import type { Scenario, ScenarioResult, ScenarioStage } from '../testing/scenario/scenario.ts'
 import { failureLines, readScenarios } from '../testing/scenario/scenarios.ts'
@@ -22,6 +16,7 @@ import { smtpStage } from '../testing/scenario/smtp-stage.ts'
 import { ConfigurationSource } from './configuration.ts'
 import { EXIT, EXIT_HELP, type ExitCode, print, printJson } from './console.ts'
 import { Maildir } from './maildir.ts'
+import { chainStages } from './scenario-chain.ts'
 
 interface TestCommandOptions {
   readonly config?: string
@@ -97,29 +92,8 @@ async function stagesOf(options: TestCommandOptions): Promise<Stages> {
         ...(mail === null ? {} : { arrived: (id: string) => mail.arrived(id) }),
       })
   }
-  if (address !== undefined) return chain(validateConfig({ filters: [socket('milter', address)] }, '--socket'))
-  return chain((await new ConfigurationSource(options.config).load()).configuration)
-}
-
-/** What stands behind a socket does not know of a clock that stands still. */
-function chain(configuration: Configuration): Stages {
-  const real = configuration.entries.some(({ entry, policy }) => entry.kind === 'socket' && policy.enabled)
-  return async scenario => {
-    const folder = mkdtempSync(join(tmpdir(), 'milterhost-test-'))
-    process.env.STATE_DIRECTORY = folder
-    const stage = await inProcess(scenario, around => TestHost.of(configuration, around), real ? systemClock : null)
-    const close = async (): Promise<void> => {
-      await stage.close()
-      rmSync(folder, { recursive: true, force: true })
-    }
-    return {
-      still: stage.still,
-      refuses: one => stage.refuses(one),
-      open: client => stage.open(client),
-      wait: time => stage.wait(time),
-      close,
-    }
-  }
+  if (address !== undefined) return chainStages(validateConfig({ filters: [socket('milter', address)] }, '--socket'))
+  return chainStages((await new ConfigurationSource(options.config).load()).configuration)
 }
 
 function resultText(result: ScenarioResult): string {

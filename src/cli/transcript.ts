@@ -33,7 +33,7 @@ export function replyLines(stage: Step['stage'], verdict: Verdict): string[] {
 export function transcriptText({ steps, settled }: Played): string {
   const lines = steps.flatMap(step => [
     readable(step.command),
-    ...step.events.flatMap(eventLines),
+    ...step.events.flatMap(event => eventLines(event)),
     ...replyLines(step.stage, step.verdict).map(line => `  < ${harmless(line)}`),
   ])
   if (settled === null) return lines.join('\n')
@@ -43,16 +43,18 @@ export function transcriptText({ steps, settled }: Played): string {
   return lines.join('\n')
 }
 
-function eventLines(event: HostEvent): string[] {
+/** What a filter did, a line of it and further ones below; without the time where a clock stands still. */
+export function eventLines(event: HostEvent, timed = true): string[] {
+  const time = (milliseconds: number): string => (timed ? `, ${milliseconds.toFixed(1)} ms` : '')
   switch (event.type) {
     case 'filter-answered': {
       const { filter, verdict, milliseconds, edits, observed } = event
-      const head = `  ${filter}: ${verdictText(verdict)}${observed ? ' (observed only)' : ''}, ${time(milliseconds)}`
+      const head = `  ${filter}: ${verdictText(verdict)}${observed ? ' (observed only)' : ''}${time(milliseconds)}`
       return [head, ...edits.map(edit => `      ${editText(edit)}`)]
     }
     case 'filter-failed': {
       const { filter, code, detail, onFailure, milliseconds } = event
-      return [`  ${filter}: FAILED (${code}), so ${onFailure}, ${time(milliseconds)}`, `      ${harmless(detail)}`]
+      return [`  ${filter}: FAILED (${code}), so ${onFailure}${time(milliseconds)}`, `      ${harmless(detail)}`]
     }
     case 'answer-refused':
       return [`  ${event.filter}: dropped: ${harmless(event.detail)}`]
@@ -71,8 +73,6 @@ function eventLines(event: HostEvent): string[] {
       return []
   }
 }
-
-const time = (milliseconds: number): string => `${milliseconds.toFixed(1)} ms`
 
 function verdictText(verdict: Verdict): string {
   if (verdict.kind === 'quarantine') return `quarantine (${readable(verdict.reason)})`

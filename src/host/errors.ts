@@ -103,6 +103,12 @@ const table = {
     `${module} does not give a command that can be used: ${what}`,
 
   // The daemon
+  DEV_NOTHING: (place: string, what: string): string =>
+    `there is no plugin to try at ${place}: ${what}; name the file that exports it, or go into its folder`,
+  DEV_EXPORT: (file: string, what: string): string =>
+    `${file} exports ${what} as default, which is no plugin, no entry, no list of entries and no configuration`,
+  DEV_STUCK: (seconds: number): string =>
+    `the round did not end within ${seconds} s and was ended: a hook or setup never comes to an end`,
   SCENARIO_INVALID: (where: string, what: string): string => `${where}: ${what}`,
   SCENARIO_UNREADABLE: (file: string, what: string): string => `the scenario file ${file} cannot be read: ${what}`,
   SCENARIO_FAILED: (title: string, failures: readonly string[]): string =>

@@ -78,6 +78,7 @@ Next:
   cd ${relative(folder, directory) || '.'}
   npm install
   npm test
+  npm run dev
   npx milterhost run`)
     return 0
   } catch (error) {

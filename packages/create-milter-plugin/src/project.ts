@@ -20,6 +20,15 @@ export interface Project {
 
 const BIOME = '2.6.8'
 
+/** Of the template, besides what is written for every project; into files of the plugin's own name. */
+const COPIED = [
+  'milterhost.config.ts',
+  'src/index.ts',
+  'test/template.test.ts',
+  'test/scenario.test.ts',
+  'test/template.scenario',
+]
+
 /** `template`: the folder of the template, as it is kept or as it is packed. Returns the names of the files written, sorted. */
 export function writeProject(project: Project, template: string): readonly string[] {
   const { directory, names, starter } = project
@@ -34,18 +43,17 @@ export function writeProject(project: Project, template: string): readonly strin
     'tsconfig.build.json': read('tsconfig.build.json'),
     'biome.json': BIOME_SETTINGS,
     '.gitignore': 'node_modules/\ndist/\n*.tgz\n',
-    'milterhost.config.ts': configText(starter?.options ?? []),
   }
   if (starter === null) {
     files['README.md'] = renamed(read('README.md').replace(/\n## Start your own[\s\S]*$/, ''), names)
-    for (const file of ['src/index.ts', 'test/template.test.ts', 'test/scenario.test.ts', 'test/template.scenario'])
-      files[file.replace('template', names.plugin)] = renamed(read(file), names)
+    for (const file of COPIED) files[file.replace('template', names.plugin)] = renamed(read(file), names)
   } else {
     const { hooks, options } = starter
     files['README.md'] = readmeText(names, options)
+    files['milterhost.config.ts'] = configText(options)
     files['src/index.ts'] = sourceText(names, hooks, options)
     files[`test/${names.plugin}.test.ts`] = testText(options)
-    files['test/scenario.test.ts'] = scenarioTestText(names, options)
+    files['test/scenario.test.ts'] = scenarioTestText(names)
     files[`test/${names.plugin}.scenario`] = scenarioText(names, hooks)
   }
   for (const [file, text] of Object.entries(files)) {
@@ -97,6 +105,8 @@ function manifestText({ names, starter, milterhost }: Project, template: string)
   if (starter !== null) manifest.milterhost = { hooks: starter.hooks }
   if (starter?.options.length === 0) delete manifest.dependencies
   const { build, prepack, ...scripts } = manifest.scripts
+  // The template's own is that of its checkout.
+  scripts.dev = 'milterhost dev'
   manifest.scripts = { build: build!, ...scripts, lint: 'biome lint --error-on-warnings', prepack: prepack! }
   manifest.devDependencies = { '@biomejs/biome': BIOME, ...manifest.devDependencies, milterhost }
   return `${JSON.stringify(manifest, null, 2)}\n`

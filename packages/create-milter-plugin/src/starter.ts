@@ -99,13 +99,13 @@ test('an option that is not there is refused when the configuration is loaded', 
 })
 `
 
-export const scenarioTestText = ({ plugin }: Names, options: readonly Option[]): string =>
-  `import { readScenarios, runScenario, testPlugin } from 'milterhost/testing'
+export const scenarioTestText = ({ plugin }: Names): string =>
+  `import { readScenarios, runScenario, testConfig } from 'milterhost/testing'
 import { test } from 'vitest'
-import plugin from '../src/index.ts'
+import config from '../milterhost.config.ts'
 
 for (const scenario of readScenarios(new URL('${plugin}.scenario', import.meta.url)))
-  test(scenario.title, () => runScenario(scenario, options => testPlugin(plugin(${callArguments(options)}), options)))
+  test(scenario.title, () => runScenario(scenario, options => testConfig(config, options)))
 `
 
 export const scenarioText = (

@@ -61,7 +61,7 @@ test('a name alone makes the template under that name, and says what comes next'
   const made = readdirSync(join(folder, 'milter-plugin-subject-tag'), { recursive: true, withFileTypes: true })
   const names = made.filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name))
   expect(names.map(name => name.slice(folder.length + 27)).sort()).toEqual(FILES)
-  expect(out).toContain('cd milter-plugin-subject-tag\n  npm install\n  npm test\n  npx milterhost run')
+  expect(out).toContain('cd milter-plugin-subject-tag\n  npm install\n  npm test\n  npm run dev\n  npx milterhost run')
   for (const file of FILES) expect(text(`milter-plugin-subject-tag/${file}`), file).not.toMatch(/template|\.\.\/dist/i)
   expect(JSON.parse(text('milter-plugin-subject-tag/package.json'))).toMatchObject({
     name: 'milter-plugin-subject-tag',
@@ -69,7 +69,9 @@ test('a name alone makes the template under that name, and says what comes next'
     peerDependencies: { milterhost: '^0.1.0' },
     dependencies: { zod: expect.any(String) },
     devDependencies: { milterhost: '^0.1.0' },
+    scripts: { dev: 'milterhost dev' },
   })
+  expect(text('milter-plugin-subject-tag/milterhost.config.ts')).toContain('filters: [plugin({ size: 1_000 })]')
   expect(text('milter-plugin-subject-tag/src/index.ts')).toContain("name: 'subject-tag'")
   expect(text('milter-plugin-subject-tag/test/subject-tag.test.ts')).toContain('milterhost_subject_tag_tagged_total')
 })

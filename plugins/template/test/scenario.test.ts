@@ -1,6 +1,6 @@
-import { readScenarios, runScenario, testPlugin } from 'milterhost/testing'
+import { readScenarios, runScenario, testConfig } from 'milterhost/testing'
 import { test } from 'vitest'
-import template from '../src/index.ts'
+import config from '../milterhost.config.ts'
 
 for (const scenario of readScenarios(new URL('template.scenario', import.meta.url)))
-  test(scenario.title, () => runScenario(scenario, options => testPlugin(template({ size: 100 }), options)))
+  test(scenario.title, () => runScenario(scenario, options => testConfig(config, options)))

@@ -28,7 +28,6 @@ const MARK = 'milterhost-load'
 const FORGETTING = '.milterhost-forgets'
 const FROM = 'milterhost-from:'
 const FORGOTTEN = new Error('forgotten')
-const NO_DEFAULT = 'it has no default export: write export default defineConfig({ … })'
 
 export class ConfigLoader {
   readonly #installation: Installation
@@ -44,8 +43,13 @@ export class ConfigLoader {
     this.#installation = installation
   }
 
-  /** What the file exports as default. Errors are coded and name the file and the place. */
-  async load(path: string): Promise<unknown> {
+  /** The files of the newest load, also of one that failed, as far as it came. */
+  get files(): readonly string[] {
+    return [...this.#files]
+  }
+
+  /** What the file exports as default; `wanted` says what to write where nothing is. Errors are coded and name the file and the place. */
+  async load(path: string, wanted = 'defineConfig({ … })'): Promise<unknown> {
     this.#hook()
     this.#forget()
     const url = pathToFileURL(path)
@@ -56,7 +60,8 @@ export class ConfigLoader {
     } catch (error) {
       throw loadError(path, error, this.#files, unmarked)
     }
-    if (!('default' in namespace)) throw hostError('CONFIG_INVALID', path, [NO_DEFAULT])
+    if (!('default' in namespace))
+      throw hostError('CONFIG_INVALID', path, [`it has no default export: write export default ${wanted}`])
     const value = namespace.default
     // CommonJS made from `export default` puts it one level down.
     return isCompiledModule(value) ? value.default : value

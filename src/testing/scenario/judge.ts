@@ -86,7 +86,7 @@ function verdict(expected: Extract<Expectation, { kind: 'verdict' }>, { answer, 
     if (seen.outcome === undefined) return { kind: 'unseen', what: `a ${wanted} behind a reply that accepts` }
     if (seen.outcome !== wanted) return failed(`the message ended with ${seen.outcome}, not with ${wanted}`)
   } else if (said !== wanted) {
-    return failed(`answered ${describe(answer)}, not ${wanted}`)
+    return failed(`answered ${answerText(answer)}, not ${wanted}`)
   } else if (wanted === 'accept' && (seen.outcome === 'discard' || seen.outcome === 'quarantine')) {
     return failed(`answered as accepted, but the message ended with ${seen.outcome}`)
   }
@@ -109,15 +109,16 @@ const OWN: Readonly<Record<string, { readonly code: number; readonly enhanced: s
 function reply({ code, enhanced, text }: Extract<Expectation, { kind: 'verdict' | 'filter' }>, answer: Answer): Judged {
   const own = OWN[answer.kind] ?? null
   const given = answer.reply ?? (own === null ? null : { ...own, lines: [] as string[] })
-  if (given === null) return met(code === null && text === null, () => `answered ${describe(answer)}`)
-  if (code !== null && given.code !== code) return failed(`answered ${describe(answer)}, not with ${code}`)
+  if (given === null) return met(code === null && text === null, () => `answered ${answerText(answer)}`)
+  if (code !== null && given.code !== code) return failed(`answered ${answerText(answer)}, not with ${code}`)
   if (enhanced !== null && given.enhanced !== enhanced)
-    return failed(`answered ${describe(answer)}, not with ${enhanced}`)
+    return failed(`answered ${answerText(answer)}, not with ${enhanced}`)
   const words = given.lines.join('\n')
-  return met(text === null || matches(words, text), () => `answered ${describe(answer)}, not ${show(text!)}`)
+  return met(text === null || matches(words, text), () => `answered ${answerText(answer)}, not ${show(text!)}`)
 }
 
-const describe = ({ kind, reply }: Answer): string =>
+/** `reject 550 5.7.1 Not here`. */
+export const answerText = ({ kind, reply }: Answer): string =>
   reply === null
     ? plain(kind)
     : `${plain(kind)} ${reply.code} ${reply.enhanced ?? ''} ${reply.lines.join(' / ')}`.replace(/ +/g, ' ').trim()

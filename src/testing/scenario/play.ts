@@ -7,7 +7,7 @@
  */
 import type { DeliveredMessage } from '../delivery.ts'
 import { fillerText } from './filler.ts'
-import { judge, looksAtMessage } from './judge.ts'
+import { answerText, type Judged, judge, looksAtMessage } from './judge.ts'
 import type {
   Answer,
   Content,
@@ -19,9 +19,19 @@ import type {
   StageConnection,
 } from './scenario.ts'
 
+/** Is told of every step as it ends, those that the scenario left out among them; `line` is that of the step that led to it. */
+export interface Witness {
+  answered(line: number, command: string, answer: Answer): void
+  judged(line: number, judged: Judged): void
+}
+
 /** The failures are in the result; rejects only when the stage itself breaks. The stage is closed at the end. */
-export async function playScenario(scenario: Scenario, stage: ScenarioStage): Promise<ScenarioResult> {
-  const player = new Player(scenario, stage)
+export async function playScenario(
+  scenario: Scenario,
+  stage: ScenarioStage,
+  witness: Witness | null = null,
+): Promise<ScenarioResult> {
+  const player = new Player(scenario, stage, witness)
   try {
     const skipped = stage.refuses(scenario)
     if (skipped !== null) return { scenario, skipped, failures: [], unseen: [] }
@@ -62,6 +72,7 @@ class Player {
   /** Told with the next command. */
   readonly #macros: Extract<ScenarioStep, { kind: 'macros' }>[] = []
   readonly #stage: ScenarioStage
+  readonly #witness: Witness | null
   #connection: StageConnection | null = null
   #at: At = 'closed'
   #last: Command | null = null
@@ -71,9 +82,10 @@ class Player {
   #envelope: { sender: string; recipients: string[] } = { sender: '', recipients: [] }
   #left = false
 
-  constructor(scenario: Scenario, stage: ScenarioStage) {
+  constructor(scenario: Scenario, stage: ScenarioStage, witness: Witness | null) {
     this.#scenario = scenario
     this.#stage = stage
+    this.#witness = witness
   }
 
   /** False when nothing that follows would make sense. */
@@ -203,6 +215,7 @@ class Player {
     command.answer.then(
       answer => {
         command.settled = answer
+        this.#witness?.answered(line, name, answer)
       },
       error => {
         command.settled = error as Error
@@ -267,6 +280,7 @@ class Player {
     const { expectation } = step
     const seen = (await this.#connection?.seen(looksAtMessage(expectation))) ?? {}
     const judged = judge(expectation, { answer: this.#left ? null : answer, seen, sent: this.#asSent() })
+    this.#witness?.judged(step.line, judged)
     const why = expectation.kind === 'verdict' ? failureIn(seen) : ''
     if (judged.kind === 'failed') this.#fail(step.line, `${judged.message}${why}`)
     if (judged.kind === 'unseen') this.unseen.push({ line: step.line, what: judged.what })
@@ -290,11 +304,6 @@ const DEFAULT_HEADERS: Content['headers'] = [
   ['To', 'recipient@example.com'],
   ['Subject', 'test'],
 ]
-
-function answerText({ kind, reply }: Answer): string {
-  if (reply === null) return kind
-  return `${kind} ${reply.code}${reply.enhanced === null ? '' : ` ${reply.enhanced}`} ${reply.lines.join(' / ')}`.trimEnd()
-}
 
 /** A filter that failed answered for no reason that a scenario names. */
 function failureIn({ trace = [] }: Seen): string {
