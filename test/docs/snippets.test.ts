@@ -60,6 +60,37 @@ describe('code in the documentation', () => {
     expect(list.status).toBe(0)
   })
 
+  const plugins = snippets.filter(({ text }) => text.includes('export default definePlugin'))
+  it.each(plugins.map(({ name }) => name))('the plugin %s runs', async name => {
+    const { default: plugin } = (await import(/* @vite-ignore */ join(folder, name))) as {
+      readonly default: Plugin<Record<string, unknown>>
+    }
+    const dns = fakeDns({})
+    await using host = await testPlugin(plugin(OPTIONS[name] ?? {}), { clock: fakeClock(), dns })
+    const delivery = await host.deliver({ from: 'a@example.org', to: 'b@example.net', message: MESSAGE })
+    expect(delivery.verdict.kind).toBe(VERDICTS[name] ?? 'accept')
+    expect(host.events.filter(({ kind }) => kind === 'failure')).toEqual([])
+  })
+
+  const others = snippets.filter(one => !configurations.includes(one) && !plugins.includes(one))
+  it.each(others.map(({ name }) => name))('%s is executed', async name => {
+    const tests: (() => Promise<void>)[] = []
+    vi.doMock('node:test', () => ({ default: (_: string, run: () => Promise<void>) => tests.push(run) }))
+    vi.doMock('milterhost/serve', async original => {
+      const real = await original<typeof import('../../src/serve.ts')>()
+      const onFree: typeof real.serve = (entries, listen, options) =>
+        real.serve(entries, String(listen).replace(/^inet:\d+/, 'inet:0'), {
+          ...options,
+          signals: false,
+          write: () => {},
+        })
+      return { ...real, serve: onFree }
+    })
+    const exported = (await import(/* @vite-ignore */ join(folder, name))) as { readonly milter?: Serving }
+    for (const run of tests) await run()
+    await exported.milter?.close(0)
+  })
+
   it('the page for authors stays short', () => {
     expect(statSync(join(ROOT, 'docs/writing-a-plugin.md')).size).toBeLessThan(5_000)
   })
