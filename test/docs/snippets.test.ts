@@ -2,13 +2,24 @@
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import type { Plugin } from '../../src/plugin.ts'
+import type { Serving } from '../../src/serve.ts'
+import { fakeClock, fakeDns, testPlugin } from '../../src/testing.ts'
 import { BLOCKS, ROOT } from './pages.ts'
 
 const snippets = BLOCKS.filter(({ language }) => language === 'ts').map(({ name, text }) => ({
   name: `${name}.ts`,
   text,
 }))
+
+const MESSAGE = 'Subject: hello\r\n\r\nhello\r\n'
+/** Of plugins that cannot do without. */
+const OPTIONS: Readonly<Record<string, Record<string, unknown>>> = {
+  'docs-writing-a-plugin.md-1.ts': { word: 'hello' },
+}
+/** Of plugins that refuse the message. */
+const VERDICTS: Readonly<Record<string, string>> = { 'docs-writing-a-plugin.md-1.ts': 'reject' }
 
 let folder: string
 
@@ -17,7 +28,11 @@ beforeAll(() => {
   folder = mkdtempSync(join(ROOT, 'test/docs/.snippets-'))
   // Plugins of this repository are not built when tests run: their source stands for them.
   const fromSource = (text: string): string =>
-    text.replaceAll(/'milter-plugin-([\w-]+)'/g, "'../../../plugins/$1/src/index.ts'")
+    text
+      .replaceAll(/'milter-plugin-([\w-]+)'/g, "'../../../plugins/$1/src/index.ts'")
+      .replace("'test/greylist.scenario'", `'${join(folder, 'greylist.scenario')}'`)
+  vi.stubEnv('STATE_DIRECTORY', folder)
+  writeFileSync(join(folder, 'greylist.scenario'), BLOCKS.find(({ text }) => text.startsWith('SCENARIO'))!.text)
   for (const { name, text } of snippets) writeFileSync(join(folder, name), fromSource(text))
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -65,11 +80,10 @@ describe('code in the documentation', () => {
     const { default: plugin } = (await import(/* @vite-ignore */ join(folder, name))) as {
       readonly default: Plugin<Record<string, unknown>>
     }
-    const dns = fakeDns({})
-    await using host = await testPlugin(plugin(OPTIONS[name] ?? {}), { clock: fakeClock(), dns })
+    await using host = await testPlugin(plugin(OPTIONS[name] ?? {}), { clock: fakeClock(), dns: fakeDns({}) })
     const delivery = await host.deliver({ from: 'a@example.org', to: 'b@example.net', message: MESSAGE })
-    expect(delivery.verdict.kind).toBe(VERDICTS[name] ?? 'accept')
-    expect(host.events.filter(({ kind }) => kind === 'failure')).toEqual([])
+    expect(delivery.verdict.kind).toBe(VERDICTS[name] ?? 'continue')
+    expect(host.events.filter(({ type }) => type === 'filter-failed')).toEqual([])
   })
 
   const others = snippets.filter(one => !configurations.includes(one) && !plugins.includes(one))
