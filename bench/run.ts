@@ -22,6 +22,7 @@ const USAGE = `usage: npm run bench -- [options]
   --dkim           DKIM instead: the plugin beside OpenDKIM and dkimpy-milter, CPU for a message
   --lookups        look-ups instead: 100,000 users in each real backend (with --only NAME: that one)
   --holds          what held clients cost instead: 10,000 at once (--sessions N for others)
+  --replay         replay of recorded sessions instead: sessions a second, 10,000 of them (--sessions N for others)
   --edit           each external milter adds a header
   --write BYTES    largest write of the MTA; Postfix on a UNIX socket writes 4096 at a time (default: all at once)
   --self           measure a second pass-through instead of the daemon: every ratio should be 1
@@ -37,6 +38,7 @@ function readOptions() {
         only: { type: 'string' },
         postfix: { type: 'boolean', default: false },
         holds: { type: 'boolean', default: false },
+        replay: { type: 'boolean', default: false },
         lookups: { type: 'boolean', default: false },
         dkim: { type: 'boolean', default: false },
         sessions: { type: 'string', default: '10000' },
@@ -114,6 +116,10 @@ async function main(): Promise<number> {
     // It loads the plugin with all that it needs.
     const { runDkim } = await import('./dkim.ts')
     return (await runDkim(values.json, values.quick)) ? 0 : 1
+  }
+  if (values.replay) {
+    const { runReplay } = await import('./replay.ts')
+    return runReplay(Number(values.sessions), values.json) ? 0 : 1
   }
   if (values.holds) return (await runHolds(Number(values.sessions), values.json)) ? 0 : 1
   const met = values.postfix ? await runPostfix(buildTools(), values) : await matrix()

@@ -72,6 +72,7 @@ export const SECTIONS: readonly Section[] = [
     title: 'Operate',
     pages: [
       doc('operating', 'Operating'),
+      doc('replay', 'Record and replay'),
       doc('doctor', 'Doctor'),
       doc('health', 'Health'),
       doc('security', 'Security model'),

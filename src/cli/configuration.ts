@@ -44,8 +44,13 @@ export class ConfigurationSource {
   }
 
   /** Looks, executes and validates anew at each call. Throws a coded error. */
-  async load(): Promise<LoadedConfiguration> {
-    const file = locateConfig(this.#named, [process.cwd(), SYSTEM_FOLDER])
+  load(): Promise<LoadedConfiguration> {
+    return this.another(this.#named)
+  }
+
+  /** The same for a configuration of another name: a process has one loader. */
+  async another(named: string | undefined): Promise<LoadedConfiguration> {
+    const file = locateConfig(named, [process.cwd(), SYSTEM_FOLDER])
     const { root, checkout } = this.#installation
     const path = file ?? join(root, checkout ? 'src/defaults/config.ts' : 'dist/defaults/config.js')
     const raw = await within(

@@ -20,6 +20,7 @@ import { pluginCommand } from './plugin-command.ts'
 import { pluginsCommand } from './plugins.ts'
 import { policyCommand } from './policy.ts'
 import { reloadCommand } from './reload.ts'
+import { replayCommand } from './replay.ts'
 import { restartCommand } from './restart.ts'
 import { runCommand } from './run.ts'
 import { killCommand, sessionsCommand } from './sessions.ts'
@@ -38,6 +39,7 @@ const USAGE_FAMILIES: readonly string[] = [
   'DOCTOR_',
   'IMPORT_',
   'OUTPUT_',
+  'REPLAY_',
   'SCENARIO_INVALID',
   'SCENARIO_UNREADABLE',
 ]
@@ -72,6 +74,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
     .addCommand(tryCommand(done))
     .addCommand(testCommand(done))
     .addCommand(devCommand(done))
+    .addCommand(replayCommand(done))
     .addCommand(pluginsCommand(done))
     .addCommand(policyCommand(done))
     .addCommand(explainCommand(done))

@@ -109,7 +109,7 @@ export function readMessage(file: string): Buffer {
   }
 }
 
-function zoneOf(file: string): Dns {
+export function zoneOf(file: string): Dns {
   try {
     return zoneDns(readFileSync(file, 'utf8'))
   } catch (error) {

@@ -44,6 +44,8 @@ export interface Surroundings {
   readonly observe: Observer
   /** What filters hand on to those of the next generation; none: nothing outlives them. */
   readonly kept?: Kept
+  /** The configuration is only tried out. @default false */
+  readonly rehearsal?: boolean
   /** `null` where this process was not started by the launcher. */
   readonly launcher?: LauncherClient | null
   /** How busy this host is, for conditions. */
@@ -61,7 +63,7 @@ export async function createFilters(
   for (const { entry, policy } of entries) {
     if (!policy.enabled) continue
     try {
-      const { clock, services, observe, launcher = null } = around
+      const { clock, services, observe, launcher = null, rehearsal = false } = around
       const kept = around.kept === undefined ? {} : { kept: around.kept }
       const log = around.log.child({ filter: policy.name })
       const { limits } = settings
@@ -69,7 +71,18 @@ export async function createFilters(
       filters.push({
         policy,
         gate,
-        filter: await entry.create({ policy, clock, log, services, shared, limits, observe, launcher, ...kept }),
+        filter: await entry.create({
+          policy,
+          clock,
+          log,
+          services,
+          shared,
+          limits,
+          observe,
+          launcher,
+          rehearsal,
+          ...kept,
+        }),
       })
     } catch (error) {
       await closeFilters(filters, around)

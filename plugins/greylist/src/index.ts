@@ -79,8 +79,9 @@ class Greylist {
     }
     if (options.onStoreError === 'local' && options.store.kind === 'embedded')
       throw new Error("onStoreError: 'local' is for a store that hosts share; this one is local already")
-    const store = openStore(options, around)
-    const local = options.onStoreError === 'local' ? openLocal(options, around) : null
+    // What is only tried out must teach nothing to those who serve.
+    const store = openStore(host.rehearsal ? { ...options, store: { kind: 'embedded', path: null } } : options, around)
+    const local = options.onStoreError === 'local' && !host.rehearsal ? openLocal(options, around) : null
     this.#guard = new StoreGuard({
       store,
       local,

@@ -25,8 +25,11 @@ const tarpit: Plugin<TarpitOptions> = definePlugin({
   connection: (): Connection => newConnection(),
   message: (): Message => newMessage(),
   setup(host, options) {
+    // What is only tried out must teach nothing to those who serve.
     const path =
-      options.store === 'memory' ? MEMORY : (options.store?.path ?? stateFilePath('tarpit.sqlite', process.env))
+      options.store === 'memory' || host.rehearsal
+        ? MEMORY
+        : (options.store?.path ?? stateFilePath('tarpit.sqlite', process.env))
     let store: Store
     try {
       store = new Store({

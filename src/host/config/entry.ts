@@ -93,6 +93,10 @@ export interface FilterEnvironment {
   readonly shared?: SharedServices
   /** Bytes of a replacement body, and edits, of one filter on one message. Default: those of `DEFAULT_LIMITS`. */
   readonly limits?: { readonly body: number; readonly edits: number }
+  /**
+   * The configuration is only tried out, in `milterhost replay` or as a shadow: nothing that others use may be written. @default false
+   */
+  readonly rehearsal?: boolean
   /** What outlives a reload. Default: nothing does. */
   readonly kept?: Kept
   /** The connection to the launcher, where milterhost was started by it; only the bridge knows what it is. */

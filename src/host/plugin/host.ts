@@ -18,6 +18,11 @@ export interface Host {
   readonly name: string
   /** Every line carries the filter's name. `event.log` also carries session and message. */
   readonly log: Logger
+  /**
+   * The configuration is only tried out, against recorded mail or beside the one that serves: keep what is learned in a state file of
+   * the default place, which is one of its own then, and write to nothing that others use. `false` when it serves.
+   */
+  readonly rehearsal: boolean
   /** Look-ups that take a signal: `host.dns.txt(name, event.signal)`. */
   readonly dns: Dns
   /** `now()`: milliseconds since 1970. */
@@ -43,6 +48,7 @@ export interface Host {
 export class PluginHost implements Host {
   readonly name: string
   readonly log: Logger
+  readonly rehearsal: boolean
   readonly dns: Dns
   readonly clock: { now(): number }
   readonly #plugin: string
@@ -57,6 +63,7 @@ export class PluginHost implements Host {
     this.#shared = environment.shared ?? new SharedServices()
     this.name = environment.policy.name
     this.log = environment.log
+    this.rehearsal = environment.rehearsal ?? false
     this.dns = environment.services.dns
     const { clock } = environment
     this.clock = { now: () => clock.now() }

@@ -108,10 +108,8 @@ export class Notes {
 
   observe(event: HostEvent): void {
     if (event.type === 'client-left') this.begin({ kind: 'disconnect' }, NO_MACROS)
-    else if (event.type === 'filter-answered') {
-      const { filter, verdict, edits } = event
-      this.#heard({ filter, verdict, edits: edits.map(editOf) })
-    } else if (event.type === 'filter-failed') this.#heard({ filter: event.filter, verdict: null, edits: [] })
+    const answer = answerOf(event)
+    if (answer !== null) this.#heard(answer)
   }
 
   /** `null` when more came than is kept, or nothing. */
@@ -140,14 +138,11 @@ export class Notes {
     return false
   }
 
-  /** A filter that is told late of connect and helo is asked several times at one command: what it objected to counts. */
   #heard(answer: FilterAnswer): void {
     const turn = this.#turns.at(-1)
     if (turn === undefined || this.#over) return
-    if (!this.#takes(FILTER + answer.edits.reduce((sum, edit) => sum + JSON.stringify(edit).length, 0))) return
-    const at = turn.filters.findIndex(({ filter }) => filter === answer.filter)
-    if (at < 0) turn.filters.push(answer)
-    else if (isPlain(turn.filters[at]!.verdict)) turn.filters[at] = answer
+    const size = answer.edits.reduce((sum, edit) => sum + JSON.stringify(edit).length, FILTER)
+    if (this.#takes(size)) addAnswer(turn.filters, answer)
   }
 
   /** Maps are replaced and never changed: one that is the same object was told before. */
@@ -170,4 +165,16 @@ export class Notes {
   }
 }
 
-const isPlain = (verdict: Verdict | null): boolean => verdict?.kind === 'continue'
+/** What a filter answered, if the event tells that. */
+export function answerOf(event: HostEvent): FilterAnswer | null {
+  if (event.type === 'filter-answered')
+    return { filter: event.filter, verdict: event.verdict, edits: event.edits.map(editOf) }
+  return event.type === 'filter-failed' ? { filter: event.filter, verdict: null, edits: [] } : null
+}
+
+/** A filter that is told late of connect and helo is asked several times at one command: what it objected to counts. */
+export function addAnswer(filters: FilterAnswer[], answer: FilterAnswer): void {
+  const at = filters.findIndex(({ filter }) => filter === answer.filter)
+  if (at < 0) filters.push(answer)
+  else if (filters[at]!.verdict?.kind === 'continue') filters[at] = answer
+}

@@ -23,7 +23,7 @@ export function toScenario({ id, began, mta, turns }: RecordedSession): Scenario
     const next = turns[at + 1]
     steps.push(...commandSteps(turn))
     if (next !== undefined && next.at > turn.at) steps.push({ kind: 'wait', milliseconds: next.at - turn.at })
-    const unheard = next?.command.kind === 'disconnect'
+    const unheard = next?.command.kind === 'disconnect' && turn.answer === null
     for (const expectation of expectations(turn, unheard)) steps.push({ kind: 'expect', expectation })
   }
   return {
