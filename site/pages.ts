@@ -75,6 +75,7 @@ export const SECTIONS: readonly Section[] = [
       doc('replay', 'Record and replay'),
       doc('doctor', 'Doctor'),
       doc('health', 'Health'),
+      doc('replay', 'Record and replay'),
       doc('security', 'Security model'),
       doc('errors', 'Errors'),
       doc('postfix', 'Postfix'),
