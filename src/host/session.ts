@@ -27,6 +27,7 @@ import { type MtaFacts, UNKNOWN_MTA } from './mta.ts'
 import type { Observer } from './observe/event.ts'
 import type { Logger } from './observe/logger.ts'
 import { ResultStore } from './results.ts'
+import { Alarm } from './time/alarm.ts'
 import type { Clock } from './time/clock.ts'
 import type { HoldKeeper } from './time/holds.ts'
 import { Presence, smtpConnection } from './time/presence.ts'
@@ -191,6 +192,8 @@ export class Session {
   readonly macros: MacroStore = new MacroStore()
   readonly #options: SessionOptions
   readonly #members: readonly Member[]
+  /** For the limits of all calls. */
+  readonly #alarm: Alarm
   readonly #chain: Chain
   readonly #presence: Presence
   readonly #results = new ResultStore()
@@ -219,9 +222,9 @@ export class Session {
     this.#began = options.clock.monotonic()
     const { authentication = DEFAULT_AUTHENTICATION } = options.settings
     this.#authentication = new Authentication(authentication, options.filters, () => this.macros.get('j'))
-    this.#members = options.filters.map(
-      entry => new Member(entry, options.clock, member => new Session.#Context(this, member)),
-    )
+    this.#alarm = new Alarm(options.clock)
+    const contextOf = (member: Member): FilterContext => new Session.#Context(this, member)
+    this.#members = options.filters.map(entry => new Member(entry, options.clock, this.#alarm, contextOf))
     const { watch } = options
     const addresses = options.settings.mtaAddresses
     const presence = new Presence(
@@ -406,6 +409,7 @@ export class Session {
     this.#chain.interrupt(reason)
     this.abort(reason)
     this.#chain.close()
+    this.#alarm.close()
     this.#release()
     this.#options.observe({
       type: 'session-closed',

@@ -25,7 +25,8 @@ type Dialled = [error: null, channel: Channel] | [error: HostError, channel: nul
 export function dial(options: DialOptions, done: (...result: Dialled) => void): () => void {
   const { filter, address, limits, readBuffer, pulse } = options
   let channel: Channel | null = null
-  let over = false
+  // Forgotten once it was told: the socket's listeners live as long as the session, and with them whatever they can reach.
+  let tell: typeof done | null = done
   const socket = net.connect({
     ...(address.kind === 'unix'
       ? { path: address.path }
@@ -44,43 +45,63 @@ export function dial(options: DialOptions, done: (...result: Dialled) => void): 
     },
   })
   socket.once('connect', () => {
-    if (over) return
-    over = true
-    channel = new Channel(filter, transportOf(socket), limits, pulse)
-    done(null, channel)
+    const connected = tell
+    if (connected === null) return
+    tell = null
+    channel = new Channel(filter, new SocketTransport(socket), limits, pulse)
+    connected(null, channel)
   })
   socket.on('drain', () => channel?.drained())
   socket.on('end', () => channel?.closed(null))
   socket.on('error', (error: NodeJS.ErrnoException) => {
     if (channel !== null) return channel.closed(error)
-    if (over) return
-    over = true
+    const failed = tell
+    if (failed === null) return
+    tell = null
     const where = formatSocketAddress(address, 'sendmail')
     const refused = hostError('MILTER_CONNECT', filter, where, reasonOf(error))
     refused.cause = error
-    done(refused, null)
+    failed(refused, null)
   })
   socket.on('close', () => channel?.closed(null))
   return () => {
-    over = true
+    tell = null
     socket.destroy()
   }
 }
 
-function transportOf(socket: net.Socket): Transport {
-  return {
-    write: bytes => socket.write(bytes),
-    get idle() {
-      return socket.writableLength === 0
-    },
-    pause: () => void socket.pause(),
-    resume: () => void socket.resume(),
-    end(bytes) {
-      // A peer that does not read would keep the last bytes, and with them the socket, for ever.
-      if (socket.writableLength === 0) socket.write(bytes)
-      socket.destroy()
-    },
-    destroy: () => void socket.destroy(),
+/** A class, since thousands of connections may be open and an object of closures each is dear. */
+class SocketTransport implements Transport {
+  readonly #socket: net.Socket
+
+  constructor(socket: net.Socket) {
+    this.#socket = socket
+  }
+
+  get idle(): boolean {
+    return this.#socket.writableLength === 0
+  }
+
+  write(bytes: Buffer): boolean {
+    return this.#socket.write(bytes)
+  }
+
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
+  end(bytes: Buffer): void {
+    // A peer that does not read would keep the last bytes, and with them the socket, for ever.
+    if (this.idle) this.#socket.write(bytes)
+    this.#socket.destroy()
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
   }
 }
 

@@ -38,6 +38,8 @@ export interface ConnectionOptions {
   readonly maxFrame: number
   readonly spares: SpareBuffers
   readonly negotiator: Negotiator
+  /** Told once, when the socket is closed. */
+  closed(connection: Connection): void
 }
 
 /** Bytes that may wait behind a command that is running before the socket is no longer read. */
@@ -82,7 +84,10 @@ export class Connection implements Line {
     socket.on('end', this.#gone)
     // A reset or a broken pipe is how an MTA may leave; 'close' follows.
     socket.on('error', this.#gone)
-    socket.on('close', this.#gone)
+    socket.on('close', () => {
+      this.#gone()
+      options.closed(this)
+    })
   }
 
   write(bytes: Buffer): boolean {

@@ -86,13 +86,11 @@ async function opened(
 ): Promise<Listener> {
   const connections = new Set<Connection>()
   const complaints = new Complaints(options.log, options.clock)
-  const shared = sharedBy(options, complaints)
+  const shared = sharedBy(options, complaints, connections)
   const listener = { shared }
   const bound: Bound[] = []
   const accept = (socket: Socket): void => {
-    const connection = new Connection(socket, listener.shared)
-    connections.add(connection)
-    socket.once('close', () => connections.delete(connection))
+    connections.add(new Connection(socket, listener.shared))
   }
   try {
     await open(accept, complaints, bound)
@@ -160,7 +158,7 @@ class OpenListener implements Listener {
   }
 }
 
-function sharedBy(options: ListenerOptions, complaints: Complaints): ConnectionOptions {
+function sharedBy(options: ListenerOptions, complaints: Complaints, connections: Set<Connection>): ConnectionOptions {
   const { source, clock, mta = null, maxFrame = defaultMaxFrame } = options
   return {
     source,
@@ -171,6 +169,7 @@ function sharedBy(options: ListenerOptions, complaints: Complaints): ConnectionO
     negotiator: new Negotiator(),
     complaints,
     deadlines: { ...DEFAULT_DEADLINES, ...options.deadlines },
+    closed: connection => connections.delete(connection),
   }
 }
 

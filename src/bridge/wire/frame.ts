@@ -173,8 +173,7 @@ export class FrameDecoder {
     } finally {
       this.#delivering = false
       if (!goOn) {
-        const rest = chunk.subarray(next)
-        this.#waiting = owned ? rest : Buffer.from(rest)
+        this.#waiting = next === chunk.length ? nothing : rest(chunk, next, owned)
         this.#paused = true
       }
     }
@@ -206,3 +205,7 @@ export class FrameDecoder {
     return error
   }
 }
+
+/** Never an empty view: it would keep the memory behind it for as long as a client is made to wait. */
+const rest = (chunk: Buffer, from: number, owned: boolean): Buffer =>
+  owned ? chunk.subarray(from) : Buffer.from(chunk.subarray(from))

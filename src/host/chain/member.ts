@@ -20,7 +20,7 @@ import type { OnFailure } from '../observe/event.ts'
 import type { Objection } from '../policy/facts.ts'
 import type { Gate } from '../policy/gate.ts'
 import type { Participation } from '../policy/participation.ts'
-import { Alarm } from '../time/alarm.ts'
+import type { Alarm } from '../time/alarm.ts'
 import type { Clock } from '../time/clock.ts'
 import { CONTINUE, isFinal, type Verdict } from '../verdict.ts'
 import type { Deadline } from './budget.ts'
@@ -66,6 +66,7 @@ export class Member {
   /** What it refused the whole connection with, when it joined after the MTA could have been told so. */
   refusal: Verdict | null = null
   readonly #clock: Clock
+  /** For the limits of its calls; shared with the other members of its chain, of which one is asked at a time. */
   readonly #alarm: Alarm
   readonly #open: (member: Member) => FilterContext
   #session: FilterSession | null = null
@@ -92,12 +93,12 @@ export class Member {
   /** Milliseconds spent on this message. */
   spent = 0
 
-  constructor(entry: ChainFilter, clock: Clock, open: (member: Member) => FilterContext) {
+  constructor(entry: ChainFilter, clock: Clock, alarm: Alarm, open: (member: Member) => FilterContext) {
     this.filter = entry.filter
     this.policy = entry.policy
     this.gate = entry.gate ?? null
     this.#clock = clock
-    this.#alarm = new Alarm(clock)
+    this.#alarm = alarm
     this.#open = open
   }
 
@@ -291,7 +292,6 @@ export class Member {
   /** No more part in this connection. */
   close(): void {
     this.#standing = 'off'
-    this.#alarm.close()
     this.#drop()
   }
 

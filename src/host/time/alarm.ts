@@ -40,10 +40,10 @@ export class Alarm {
   #run(milliseconds: number): void {
     this.#cancel?.()
     this.#running = this.#due
-    this.#cancel = this.#clock.after(milliseconds, this.#over)
+    this.#cancel = this.#clock.after(milliseconds, () => this.#over())
   }
 
-  readonly #over = (): void => {
+  #over(): void {
     this.#cancel = null
     this.#running = Number.POSITIVE_INFINITY
     if (this.#ring === null) return

@@ -56,6 +56,7 @@ export async function hear(
     mta: null,
     spares: new SpareBuffers(),
     negotiator: new Negotiator(),
+    closed() {},
     maxFrame: defaultMaxFrame,
   })
   for (const piece of pieces) {
