@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Command, commandByte, encodeCommand, FrameDecoder } from '../src/bridge/wire/index.ts'
+import { fileLimit } from '../src/daemon/files.ts'
 import { cpuSeconds, type Running, removeFolder, scratchFolder, start, untilListening } from './process.ts'
 import { command } from './subject.ts'
 import { BenchError, buildFolder, buildTools } from './tools.ts'
@@ -82,7 +83,10 @@ export async function measureHolds(sessions: number, milters: 0 | 1, seconds: nu
 export async function runHolds(sessions: number, json: boolean): Promise<boolean> {
   const results: HoldsResult[] = []
   for (const milters of [0, 1] as const) {
-    const result = await measureHolds(sessions, milters, 10)
+    const possible = Math.min(sessions, possibleSessions(milters))
+    if (possible < sessions && !json)
+      console.log(`${possible} instead of ${sessions}: more files the daemon may not have open here (ulimit -Hn)`)
+    const result = await measureHolds(possible, milters, 10)
     results.push(result)
     if (!json) console.log(line(result))
   }
@@ -98,6 +102,12 @@ function line({ sessions, milters, kibibytes, goal, cpu, idle, busy }: HoldsResu
     `${(cpu * 100).toFixed(1)} % of a processor;`,
     `a message beside, p50 / p99: ${latency(idle)} before, ${latency(busy)} while they wait`,
   ].join(' ')
+}
+
+/** The daemon takes no more than it has file descriptors for, some of them for the message beside. */
+function possibleSessions(milters: 0 | 1): number {
+  const files = fileLimit()
+  return files === null ? Number.POSITIVE_INFINITY : Math.floor((files - 300) / (1 + milters))
 }
 
 /** Held are the clients in 10.0.0.0/8. */

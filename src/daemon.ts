@@ -12,6 +12,7 @@ import { Control, type ControlOptions } from './daemon/control/control.ts'
 import type { ControlledDaemon, Reloads } from './daemon/control/operator.ts'
 import type { Overridden } from './daemon/control/overrides.ts'
 import type { ControlChange } from './daemon/control/socket.ts'
+import { sessionsFor } from './daemon/files.ts'
 import { Generation, type Surroundings } from './daemon/generation.ts'
 import { Listeners } from './daemon/listeners.ts'
 import { Recorder, type RecordingStatus } from './daemon/record/recorder.ts'
@@ -30,6 +31,8 @@ export interface DaemonOptions extends Surroundings {
   load(): Promise<Configuration>
   /** What Postfix on this machine says of itself, where it matters; `null` without one. */
   postfix?(): Promise<PostfixFacts | null>
+  /** Files that this process may have open. @default not limited */
+  readonly files?: number | null
   /** Called once a new configuration has been read and before it serves. */
   onConfigured?(configuration: Configuration): void
   /** How the postmaster reaches it while it runs; without it, only by signals. */
@@ -81,6 +84,8 @@ class RunningDaemon implements Daemon, ControlledDaemon {
   readonly #holds: Holds
   readonly #kept = new Kept()
   readonly #recorder: Recorder
+  /** Sessions that there are file descriptors for. */
+  #enough = Number.POSITIVE_INFINITY
   #count = 0
   #refusing = false
   readonly #control: Control | null
@@ -192,7 +197,12 @@ class RunningDaemon implements Daemon, ControlledDaemon {
     this.#recorder.configure(configuration.settings.record)
     before?.retire()
     const { holds, limits } = configuration.settings
-    this.#holds.change(holdLimits(holds, limits.sessions, postfix?.processes ?? null))
+    this.#enough = sessionsFor(this.#options.files ?? null, next.filters)
+    this.#holds.change(holdLimits(holds, Math.min(limits.sessions, this.#enough), postfix?.processes ?? null))
+    if (this.#enough < limits.sessions) {
+      const { code, detail } = described('LIMIT_FILES', this.#enough, this.#options.files ?? 0)
+      this.#options.log.warn({ code }, detail)
+    }
     // The end began while an address was being bound: it missed this one.
     if (this.#refusing) return this.#listeners.drain(0)
     this.#options.onConfigured?.(configuration)
@@ -241,8 +251,11 @@ class RunningDaemon implements Daemon, ControlledDaemon {
     const generation = this.#current
     if (generation === null || this.#refusing) return null
     const { sessions } = generation.configuration.settings.limits
-    if (this.sessions >= sessions) {
-      const what = described('LIMIT_SESSIONS', sessions)
+    if (this.sessions >= Math.min(sessions, this.#enough)) {
+      const what =
+        sessions <= this.#enough
+          ? described('LIMIT_SESSIONS', sessions)
+          : described('LIMIT_FILES', this.#enough, this.#options.files ?? 0)
       this.#options.observe({ type: 'limit-reached', session: '', message: null, ...what })
       return null
     }

@@ -3,6 +3,7 @@ import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { socket } from '../src/bridge/milter/index.ts'
 import { formatSocketAddress } from '../src/bridge/wire/index.ts'
 import { type Daemon, startDaemon } from '../src/daemon.ts'
 import type { Config } from '../src/host/config/config.ts'
@@ -25,7 +26,7 @@ interface Started {
   next: Config | (() => Config)
 }
 
-async function start(first: Config, socketName = 'm.sock'): Promise<Started> {
+async function start(first: Config, socketName = 'm.sock', files: number | null = null): Promise<Started> {
   const folder = mkdtempSync(join(tmpdir(), 'milterhost-daemon-'))
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
   const socket = join(folder, socketName)
@@ -42,6 +43,7 @@ async function start(first: Config, socketName = 'm.sock'): Promise<Started> {
     log: createLog({ clock: systemClock, level: 'warn', format: 'text', write: line => void complaints.push(line) }),
     services: { dns: fakeDns(), metrics: new MetricsRegistry() },
     observe: event => void events.push(event),
+    files,
     load: async () => {
       const config = typeof started.next === 'function' ? started.next() : started.next
       return validateConfig(complete(config), 'the test')
@@ -237,6 +239,33 @@ describe('a connection beyond limits.sessions', () => {
     await first.quit()
     await until('the session ends', () => started.daemon.sessions === 0)
     expect(await answer(await greeted(`unix:${started.socket}`))).toMatch(/served$/)
+  })
+})
+
+describe('more connections than there are file descriptors for', () => {
+  it('are told so in the protocol, and the postmaster when the configuration begins to serve', async () => {
+    const milter = socket('nobody', 'unix:/nonexistent/milter.sock', { onFailure: 'accept' })
+    const config = { limits: { sessions: 3 }, filters: [refusing('served'), milter] }
+    // 256 are for everything else; each session takes one, and one for the milter.
+    const started = await start(config, 'm.sock', 256 + 2 * 2)
+    const told = started.complaints.filter(line => line.includes('LIMIT_FILES'))
+    expect(told).toHaveLength(1)
+    expect(told[0]).toMatch(/the 260 files .* 2 SMTP connections/)
+    const address = `unix:${started.socket}`
+    const open = [await greeted(address), await greeted(address)]
+    expect(await answer(await greeted(address))).toMatch(/^4[25]1 4\./)
+    expect(started.events).toContainEqual(expect.objectContaining({ type: 'limit-reached', code: 'LIMIT_FILES' }))
+    for (const mta of open) expect(await answer(mta)).toMatch(/served$/)
+  })
+
+  it('says nothing where they are enough, and is not more than limits.sessions', async () => {
+    const config = { limits: { sessions: 1 }, filters: [refusing('served')] }
+    const started = await start(config, 'm.sock', 100_000)
+    expect(started.complaints).toEqual([])
+    const first = await greeted(`unix:${started.socket}`)
+    expect(await answer(await greeted(`unix:${started.socket}`))).toMatch(/^4[25]1 4\./)
+    expect(started.events).toContainEqual(expect.objectContaining({ type: 'limit-reached', code: 'LIMIT_SESSIONS' }))
+    expect(await answer(first)).toMatch(/served$/)
   })
 })
 

@@ -11,6 +11,7 @@ import { formatSocketAddress } from '../bridge/wire/index.ts'
 import { inheritedSockets } from '../daemon/activation.ts'
 import { SWITCHES } from '../daemon/control/overrides.ts'
 import { controlPlace } from '../daemon/control/place.ts'
+import { fileLimit } from '../daemon/files.ts'
 import { keepServing, untilEnded } from '../daemon/process.ts'
 import { type Daemon, startDaemon } from '../daemon.ts'
 import { Resolver } from '../dns/index.ts'
@@ -92,6 +93,7 @@ async function run(options: RunOptions): Promise<ExitCode> {
       return configuration
     },
     postfix: () => readPostfix(),
+    files: fileLimit(),
     onConfigured: ({ settings }) => {
       log.setLevel(settings.log.level)
       dns.configure(settings.dns)

@@ -71,6 +71,8 @@ const table = {
   LIMIT_RECIPIENTS: (limit: number): string => `a message has more recipients than limits.recipients (${limit})`,
   LIMIT_SESSIONS: (limit: number): string =>
     `limits.sessions (${limit}) SMTP connections are open: new mail is put off`,
+  LIMIT_FILES: (sessions: number, files: number): string =>
+    `the ${files} files that this process may have open are enough for ${sessions} SMTP connections at once, each with one to every external milter: raise the limit (LimitNOFILE= of the unit, ulimit -n) or lower limits.sessions`,
   LIMIT_HOLDS: (why: string): string => `a client was not made to wait: ${why}`,
   LIMIT_EDITS: (filter: string, limit: number): string =>
     `filter ${filter} sent more edits than limits.edits (${limit})`,
