@@ -71,6 +71,7 @@ export const SECTIONS: readonly Section[] = [
   {
     title: 'Operate',
     pages: [
+      doc('installing', 'Installing'),
       doc('operating', 'Operating'),
       doc('replay', 'Record and replay'),
       doc('doctor', 'Doctor'),
