@@ -42,6 +42,13 @@ function missingPackages() {
   return needed.filter(name => !installed.has(name))
 }
 
+const ANSWERS = [
+  'postfix postfix/main_mailer_type select No configuration',
+  // a database in the MariaDB that the tests use
+  'opendmarc opendmarc/dbconfig-install boolean false',
+]
+const SPAMASSASSIN_KEYS = '/var/lib/spamassassin/sa-update-keys'
+
 const sendmailMissing = () => !existsSync(join(sendmailRoot, 'usr/libexec/sendmail/sendmail'))
 
 const APT = ['-o', 'DPkg::Lock::Timeout=500']
@@ -71,10 +78,12 @@ function install(names) {
     if (!run('apt-get', ['update', ...APT])) return
     if (names.length === 0) return
     console.error(`setup-test: installing ${names.join(' ')}`)
-    if (names.includes('postfix')) {
-      run('debconf-set-selections', [], 'postfix postfix/main_mailer_type select No configuration\n')
-    }
+    const answers = ANSWERS.filter(line => names.includes(line.split(' ')[0]))
+    if (answers.length > 0) run('debconf-set-selections', [], `${answers.join('\n')}\n`)
     run('apt-get', installLine(names))
+    // left behind by the installation of spamassassin
+    if (existsSync(SPAMASSASSIN_KEYS) && existsSync('/usr/bin/gpgconf'))
+      run('gpgconf', ['--homedir', SPAMASSASSIN_KEYS, '--kill', 'all'])
   } finally {
     if (ownPolicy) rmSync(POLICY, { force: true })
   }
@@ -99,7 +108,7 @@ if (names.length > 0 || sendmailMissing()) {
   if (names.length > 0) {
     lines.push(
       'On Debian 12, as root:',
-      '  echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections',
+      ...ANSWERS.map(line => `  echo "${line}" | debconf-set-selections`),
       `  apt-get update && DEBIAN_FRONTEND=noninteractive apt-get ${installLine(names).join(' ')}`,
     )
   }

@@ -2,10 +2,7 @@
 
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { onCleanup, rig, run, tempDir } from '../harness/index.ts'
-
-const path = (name: string): string => fileURLToPath(new URL(`../rig/${name}`, import.meta.url))
+import { onCleanup, rig, rigPath, run, tempDir } from '../harness/index.ts'
 
 export type Zone = Readonly<Record<string, string>>
 
@@ -24,7 +21,7 @@ export type Job =
 /** All jobs in one process, which takes a second to start. */
 export async function dkimpy(jobs: readonly Job[]): Promise<unknown[]> {
   const coded = jobs.map(job => ({ ...job, message: Buffer.from(job.message, 'latin1').toString('base64') }))
-  return JSON.parse(await run('/usr/bin/python3', [path('lib/dkimpy.py')], JSON.stringify(coded))) as unknown[]
+  return JSON.parse(await run('/usr/bin/python3', [rigPath('lib/dkimpy.py')], JSON.stringify(coded))) as unknown[]
 }
 
 export interface OpenDkim {
@@ -54,7 +51,7 @@ export async function opendkim(zone: Zone): Promise<OpenDkim> {
   })
   const testmsg = (args: string[], message: string): Promise<string> =>
     run(
-      path('bin/with-resolv'),
+      rigPath('bin/with-resolv'),
       [address, '/usr/sbin/opendkim-testmsg', '-t', dir, ...args],
       Buffer.from(message, 'latin1'),
     )
@@ -73,4 +70,4 @@ export async function opendkim(zone: Zone): Promise<OpenDkim> {
   }
 }
 
-export const readRig = (name: string): string => readFileSync(path(name), 'latin1')
+export const readRig = (name: string): string => readFileSync(rigPath(name), 'latin1')

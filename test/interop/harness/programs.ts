@@ -6,7 +6,7 @@ import { sendmailRoot } from './rig.ts'
 
 /** Names in rig/needs.json. 'postfix' and 'sendmail' also need root. */
 export type Program =
-  | 'apt'
+  | 'milters'
   | 'postfix'
   | 'sendmail'
   | 'sasl'

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { PATIENCE, within } from './wait.ts'
 
-const bin = fileURLToPath(new URL('../rig/bin/', import.meta.url))
+/** A file of the rig. */
+export const rigPath = (name: string): string => fileURLToPath(new URL(`../rig/${name}`, import.meta.url))
 
 /** Where Sendmail was unpacked, or where it would be. The same places as in rig/lib/common.sh and scripts/setup-test.mjs. */
 export function sendmailRoot(): string {
@@ -17,7 +18,13 @@ export function sendmailRoot(): string {
 
 /** Runs a script; its output, or an error with what it said. */
 export async function rig(script: string, ...args: string[]): Promise<string> {
-  return run(join(bin, script), args, '', { RIG_OWNER: String(process.pid), SENDMAIL_ROOT: sendmailRoot() })
+  return slowRig(2 * PATIENCE, script, ...args)
+}
+
+/** The same for a script that may take so many seconds. */
+export async function slowRig(seconds: number, script: string, ...args: string[]): Promise<string> {
+  const env = { RIG_OWNER: String(process.pid), SENDMAIL_ROOT: sendmailRoot() }
+  return run(rigPath(`bin/${script}`), args, '', env, seconds)
 }
 
 /** Runs a program to its end; its output, or an error with what it said. */
@@ -26,6 +33,7 @@ export async function run(
   args: string[],
   input: string | Buffer = '',
   env: Record<string, string> = {},
+  seconds: number = 2 * PATIENCE,
 ): Promise<string> {
   const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: 'pipe' })
   let out = ''
@@ -35,7 +43,7 @@ export async function run(
   // a program that ends without reading its input is judged by its exit code
   child.stdin.on('error', () => {}).end(input)
   const code = await within(
-    2 * PATIENCE,
+    seconds,
     () => `${program} ${args.join(' ')} (so far: ${out}${err})`,
     new Promise<number | null>((resolve, reject) => {
       child.once('error', reject)

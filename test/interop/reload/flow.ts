@@ -12,14 +12,19 @@ export interface Flow {
   stop(): Promise<void>
 }
 
-const CLIENTS = 5
+export interface FlowOptions {
+  readonly clients?: number
+  /** Where Postfix is to believe that they come from. */
+  readonly address?: string
+}
 
-export function flow(port: number): Flow {
+export function flow(port: number, { clients = 5, address }: FlowOptions = {}): Flow {
   const trouble: string[] = []
   let accepted = 0
   let stopping = false
   const session = async (client: number, count: number): Promise<void> => {
     const connection = await smtp(port)
+    if (address !== undefined) await connection.command(`XCLIENT ADDR=${address} NAME=mx.example.com`)
     for (const half of [1, 2]) {
       const data = `Subject: ${client}.${count}.${half}\r\nFrom: <a@example.com>\r\n\r\nhello\r\n`
       const { last, end } = await connection.mail({ from: 'a@example.com', to: 'b@example.net', data })
@@ -28,7 +33,7 @@ export function flow(port: number): Flow {
     }
     await connection.quit()
   }
-  const running = Array.from({ length: CLIENTS }, async (_, client) => {
+  const running = Array.from({ length: clients }, async (_, client) => {
     for (let count = 0; !stopping; count++) {
       try {
         await session(client, count)
