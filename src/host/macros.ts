@@ -23,12 +23,21 @@ export interface Macros {
 const NONE: ReadonlyMap<string, ByteString> = new Map()
 
 export class MacroStore implements Macros {
-  readonly #stages = new Map<MacroStage, ReadonlyMap<string, ByteString>>()
+  /** No map of stages: there is a store for each session, and an empty map is dear. */
+  readonly #stages: Record<MacroStage, ReadonlyMap<string, ByteString>> = {
+    connect: NONE,
+    helo: NONE,
+    mail: NONE,
+    rcpt: NONE,
+    data: NONE,
+    eoh: NONE,
+    eom: NONE,
+  }
   /** `null` while there are none. */
   #added: Map<string, ByteString> | null = null
 
   set(stage: MacroStage, values: ReadonlyMap<string, ByteString>): void {
-    if (values.size > 0) this.#stages.set(stage, values)
+    if (values.size > 0) this.#stages[stage] = values
   }
 
   /** A macro the MTA does not give and the host supplies; the MTA's own value wins. */
@@ -42,20 +51,20 @@ export class MacroStore implements Macros {
 
   /** Forgets what belongs to stages after this one: a new HELO or MAIL makes the later ones stale. */
   clearAfter(stage: MacroStage): void {
-    for (const later of MACRO_STAGES.slice(MACRO_STAGES.indexOf(stage) + 1)) this.#stages.delete(later)
+    for (const later of MACRO_STAGES.slice(MACRO_STAGES.indexOf(stage) + 1)) this.#stages[later] = NONE
   }
 
   get(name: string): ByteString | undefined {
     const key = bare(name)
     for (let i = MACRO_STAGES.length - 1; i >= 0; i--) {
-      const value = this.#stages.get(MACRO_STAGES[i]!)?.get(key)
+      const value = this.#stages[MACRO_STAGES[i]!].get(key)
       if (value !== undefined) return value
     }
     return this.#added?.get(key)
   }
 
   at(stage: MacroStage): ReadonlyMap<string, ByteString> {
-    return this.#stages.get(stage) ?? NONE
+    return this.#stages[stage]
   }
 }
 

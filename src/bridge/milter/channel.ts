@@ -14,6 +14,7 @@ import {
   decodeReply,
   FrameDecoder,
   type FrameLimits,
+  type Irregularity,
   type Reply,
   replyLetter,
   replyName,
@@ -50,7 +51,7 @@ const NOTHING = (): void => {}
 const MOST_QUEUED = 256
 const MOST_QUEUED_BYTES = 1024 * 1024
 
-export class Channel {
+export class Channel implements DecodeOptions {
   /** What the milter is being asked, for messages. */
   stage = 'negotiation'
   /** The milter says that it is still at work. */
@@ -66,12 +67,6 @@ export class Channel {
   #fault: HostError | null = null
   /** Closed between packets, by either side: what the milter said before still counts. */
   #ended = false
-  /** Postfix breaks off over a payload where none belongs, so a milter that sends one works with no Postfix either. */
-  readonly #strictly: DecodeOptions = {
-    report: ({ packet, bytes }) => {
-      throw hostError('MILTER_PROTOCOL', this.#name, this.stage, `${bytes} bytes too many in ${packet}`)
-    },
-  }
   #reader: Waiter<Reply> | null = null
   #writer: Waiter<void> | null = null
 
@@ -159,6 +154,11 @@ export class Channel {
     this.#ended = true
   }
 
+  /** Postfix breaks off over a payload where none belongs, so a milter that sends one works with no Postfix either. */
+  report({ packet, bytes }: Irregularity): void {
+    throw hostError('MILTER_PROTOCOL', this.#name, this.stage, `${bytes} bytes too many in ${packet}`)
+  }
+
   /** From the transport: bytes, valid during the call only. */
   received(chunk: Buffer): void {
     if (!this.usable) return
@@ -205,7 +205,7 @@ export class Channel {
   }
 
   readonly #take = (letter: number, payload: Buffer): boolean => {
-    const reply = decodeReply(letter, payload, this.#strictly)
+    const reply = decodeReply(letter, payload, this)
     if (reply.kind === 'progress') {
       this.onProgress()
       return true

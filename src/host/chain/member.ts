@@ -57,6 +57,10 @@ export interface Wait {
   readonly since: number
 }
 
+type Said = Record<'connection' | 'message' | 'recipient' | 'recipients', Objection | null>
+
+const UNSAID: Said = { connection: null, message: null, recipient: null, recipients: null }
+
 export class Member {
   readonly filter: Filter
   readonly policy: EntryPolicy
@@ -78,12 +82,8 @@ export class Member {
   /** It failed or was interrupted: a late answer must find nobody, so it is closed once it has heard how the message ended. */
   #spoiled = false
   #standing: Standing = 'idle'
-  readonly #said: Record<'connection' | 'message' | 'recipient' | 'recipients', Objection | null> = {
-    connection: null,
-    message: null,
-    recipient: null,
-    recipients: null,
-  }
+  /** Its worst words; `null` while it has said nothing but consent, as nearly always. */
+  #said: Said | null = null
   /** The verdict of a failure that the MTA has not been told yet, or that holds for the rest of the message. */
   #failure: Verdict | null = null
   /** Recipients this filter did not refuse: fewer than the chain's only in observe mode. */
@@ -211,9 +211,7 @@ export class Member {
     this.spent = 0
     this.recipients = 0
     this.offered = false
-    this.#said.message = null
-    this.#said.recipient = null
-    this.#said.recipients = null
+    if (this.#said !== null) this.#said = { ...UNSAID, connection: this.#said.connection }
     if (this.#standing === 'idle') this.#standing = this.gate === null ? 'in' : 'waiting'
   }
 
@@ -232,11 +230,12 @@ export class Member {
   /** The next recipient is asked. */
   beginRecipient(): void {
     this.offered = false
-    this.#said.recipient = null
+    if (this.#said !== null) this.#said.recipient = null
   }
 
   /** Its worst word so far; at RCPT that of the recipient in question, else that of any recipient too. */
   said(atRecipient: boolean): Objection | null {
+    if (this.#said === null) return null
     const { connection, message, recipient, recipients } = this.#said
     return worst(connection, worst(message, atRecipient ? recipient : recipients))
   }
@@ -244,6 +243,7 @@ export class Member {
   /** Remembers what it says, in observe mode too, for the conditions of filters after it. */
   heard(stage: Stage, { kind }: Verdict): void {
     if (kind === 'continue' || kind === 'accept') return
+    this.#said ??= { ...UNSAID }
     const said = this.#said
     if (stage === 'connect' || stage === 'helo') said.connection = worst(said.connection, kind)
     else if (stage === 'rcpt') {
