@@ -73,7 +73,6 @@ export const SECTIONS: readonly Section[] = [
     pages: [
       doc('installing', 'Installing'),
       doc('operating', 'Operating'),
-      doc('replay', 'Record and replay'),
       doc('doctor', 'Doctor'),
       doc('health', 'Health'),
       doc('replay', 'Record and replay'),
