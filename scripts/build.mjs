@@ -24,6 +24,7 @@ await build({
     'cli/main',
     'defaults/config',
     'bridge/mta/liveness/table-worker',
+    'cli/shadow-thread',
   ].map(name => `src/${name}.ts`),
   outbase: 'src',
   outdir: 'dist',

@@ -13,10 +13,11 @@ import type { ControlledDaemon, Reloads } from './daemon/control/operator.ts'
 import type { Overridden } from './daemon/control/overrides.ts'
 import type { ControlChange } from './daemon/control/socket.ts'
 import { sessionsFor } from './daemon/files.ts'
-import { Generation, type Surroundings } from './daemon/generation.ts'
+import { Generation, type SessionTap, type Surroundings } from './daemon/generation.ts'
 import { Listeners } from './daemon/listeners.ts'
 import { Recorder, type RecordingStatus } from './daemon/record/recorder.ts'
-import { DEFAULT_HOLDS, DEFAULT_LIMITS } from './host/config/settings.ts'
+import { Shadow, type ShadowStatus, type StartShadow } from './daemon/shadow/shadow.ts'
+import { DEFAULT_HOLDS, DEFAULT_LIMITS, type Settings } from './host/config/settings.ts'
 import type { Configuration } from './host/config/validate.ts'
 import { described } from './host/errors.ts'
 import type { AbortReason } from './host/filter.ts'
@@ -39,6 +40,8 @@ export interface DaemonOptions extends Surroundings {
   readonly control?: ControlOptions
   /** Sockets that were opened for it: it listens there, and not where the configuration says. */
   readonly inherited?: readonly ListeningSocket[]
+  /** Starts the thread of a shadow configuration; without it `shadow` does nothing. */
+  readonly shadow?: StartShadow
   /** Told before a configuration is read, and when that has ended well or not. */
   onReload?(phase: 'begins' | 'ended'): void
 }
@@ -56,6 +59,8 @@ export interface Daemon {
   /** Ends at once. */
   close(): Promise<void>
 }
+
+const NO_TAPS: readonly SessionTap[] = []
 
 /** For what is still to be recorded at the end. */
 const FLUSH_LIMIT = 2_000
@@ -86,6 +91,7 @@ class RunningDaemon implements Daemon, ControlledDaemon {
   readonly #recorder: Recorder
   /** Sessions that there are file descriptors for. */
   #enough = Number.POSITIVE_INFINITY
+  readonly #shadow: Shadow | null
   #count = 0
   #refusing = false
   readonly #control: Control | null
@@ -99,6 +105,7 @@ class RunningDaemon implements Daemon, ControlledDaemon {
     this.#options = options
     this.#epoch = options.clock.now().toString(36)
     const { clock, log, control } = options
+    this.#shadow = options.shadow === undefined ? null : new Shadow(options.shadow, { clock, log })
     this.#recorder = new Recorder({ clock, log, place: stateFilePath('recordings', process.env) })
     this.#control = control === undefined ? null : new Control(control, this, { clock, log })
     this.#holds = new Holds(clock, holdLimits(DEFAULT_HOLDS, DEFAULT_LIMITS.sessions, null), () => this.sessions)
@@ -119,6 +126,10 @@ class RunningDaemon implements Daemon, ControlledDaemon {
 
   get recording(): RecordingStatus | null {
     return this.#recorder.status
+  }
+
+  get shadow(): ShadowStatus | null {
+    return this.#shadow?.status ?? null
   }
 
   get ending(): boolean {
@@ -195,6 +206,7 @@ class RunningDaemon implements Daemon, ControlledDaemon {
     this.#control?.serves(configuration)
     this.ignored = ignored
     this.#recorder.configure(configuration.settings.record)
+    this.#shadow?.configure(configuration.settings.shadow)
     before?.retire()
     const { holds, limits } = configuration.settings
     this.#enough = sessionsFor(this.#options.files ?? null, next.filters)
@@ -260,9 +272,15 @@ class RunningDaemon implements Daemon, ControlledDaemon {
       return null
     }
     const id = `${this.#epoch}.${(++this.#count).toString(36)}`
-    const opened = generation.open(id, this.#holds, this.#recorder.begin(id))
+    const opened = generation.open(id, this.#holds, this.#taps(id, generation.configuration.settings))
     this.#holds.relieve()
     return opened
+  }
+
+  /** The same empty list for nearly all mail of nearly all sites. */
+  #taps(id: string, { record, shadow }: Settings): readonly SessionTap[] {
+    if (record === null && shadow === null) return NO_TAPS
+    return [this.#recorder.begin(id), this.#shadow?.begin(id) ?? null].filter(tap => tap !== null)
   }
 
   async #end(): Promise<void> {
@@ -277,6 +295,7 @@ class RunningDaemon implements Daemon, ControlledDaemon {
     await within(FLUSH_LIMIT, this.#options.clock, () => this.#recorder.flush()).catch(error =>
       this.#options.log.warn({ error }, 'the last sessions were not recorded'),
     )
+    this.#shadow?.end()
     this.#control?.close()
   }
 }

@@ -26,6 +26,7 @@ import { complain, EXIT, EXIT_HELP, type ExitCode, print, printJson } from './co
 import { firstLook, followDetected } from './detection.ts'
 import { mtaLines, mtaText } from './mta-lines.ts'
 import { ServiceManager } from './service-manager.ts'
+import { startShadow } from './shadow.ts'
 
 const DRAIN = 25_000
 
@@ -99,6 +100,7 @@ async function run(options: RunOptions): Promise<ExitCode> {
       dns.configure(settings.dns)
     },
     inherited,
+    shadow: startShadow,
     onReload: tell,
     control: {
       place: controlPlace(process.env),

@@ -57,6 +57,7 @@ function statusText(status: Status): string {
     generations,
     ignored,
     recording = null,
+    shadow = null,
   } = status
   const { failed } = reload
   const older = generations > 1 ? `, ${generations - 1} older ${generations === 2 ? 'has' : 'have'} sessions still` : ''
@@ -66,6 +67,7 @@ function statusText(status: Status): string {
     ...(failed === null ? [] : [`the reload at ${failed.at} failed: ${failed.message}`]),
     `${sessions} sessions open; messages: ${counted(status.messages) || 'none yet'}`,
     ...(recording === null ? [] : [recordingText(recording)]),
+    ...(shadow === null ? [] : shadowLines(shadow)),
     ...ignored.map(name => `${name} was enabled or disabled by command, and is not in the configuration: ignored`),
   ]
   const { filters } = status
@@ -85,6 +87,23 @@ function statusText(status: Status): string {
     table(head, filters.map(row)),
     ...(reasons.length > 0 ? ['', ...reasons.map(line => harmless(line))] : []),
   ].join('\n')
+}
+
+function shadowLines({
+  file,
+  state,
+  reason,
+  messages,
+  different,
+  dropped,
+  filters,
+}: NonNullable<Status['shadow']>): string[] {
+  const how = state === 'stopped' ? `stopped (${reason})` : state
+  const left = dropped === 0 ? '' : `, ${dropped} sessions left out`
+  return [
+    `shadow ${file} ${how}: of ${messages} messages ${different} would be different${left}`,
+    ...filters.map(({ filter, from, to, messages: count }) => `  ${filter}: ${from} → ${to} in ${count}`),
+  ]
 }
 
 function recordingText({ directory, state, reason, sessions, dropped }: NonNullable<Status['recording']>): string {

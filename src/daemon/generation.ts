@@ -27,7 +27,7 @@ import type { Clock } from '../host/time/clock.ts'
 import type { HoldKeeper } from '../host/time/holds.ts'
 import { Watch } from '../host/time/watch.ts'
 import { within } from '../host/time/within.ts'
-import { NotedSession } from '../testing/recording/noted-session.ts'
+import { type NotableSession, NotedSession } from '../testing/recording/noted-session.ts'
 import type { Notes } from '../testing/recording/notes.ts'
 
 /** Somebody who takes notes of one session. */
@@ -132,6 +132,7 @@ function createWatch({ settings }: Configuration, { clock, log }: Surroundings):
   return new Watch({ name: source.name, source: source.open({ clock, log }), clock, log })
 }
 
+const NOBODY: readonly SessionTap[] = []
 /** What is recorded may be played against filters that want more than those of today. */
 const EVERYTHING: ReadonlySet<Interest> = new Set(ALL_INTERESTS)
 
@@ -197,8 +198,8 @@ export class Generation {
     return this.#closed.promise
   }
 
-  /** `tap`: who takes notes; then the MTA is asked for everything, and for the content of every message. */
-  open(id: string, holds: HoldKeeper, tap: SessionTap | null = null): OpenedSession {
+  /** `taps`: who takes notes; then the MTA is asked for everything, and for the content of every message. */
+  open(id: string, holds: HoldKeeper, taps: readonly SessionTap[] = NOBODY): OpenedSession {
     const { clock, log, observe } = this.#around
     const session: Session = new Session({
       id,
@@ -212,15 +213,15 @@ export class Generation {
       observe: event => {
         if (event.type === 'session-closed') this.#ended(session)
         observe(event)
-        tap?.observe(event)
+        for (const tap of taps) tap.observe(event)
       },
-      wantsContent: tap !== null,
+      wantsContent: taps.length > 0,
     })
     this.#sessions.add(session)
     const needs = this.#needs.current()
     return {
-      session: tap === null ? session : new NotedSession(session, tap.notes),
-      needs: tap === null ? needs : { ...needs, events: EVERYTHING },
+      session: taps.reduce<NotableSession>((inner, { notes }) => new NotedSession(inner, notes), session),
+      needs: taps.length === 0 ? needs : { ...needs, events: EVERYTHING },
       progress: this.#progress,
     }
   }

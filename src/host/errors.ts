@@ -87,6 +87,8 @@ const table = {
   // Recording
   RECORD_STOPPED: (directory: string, why: string): string =>
     `sessions are not recorded now in ${directory}: ${why}; mail goes on`,
+  SHADOW_STOPPED: (file: string, why: string): string =>
+    `the shadow configuration ${file} is not played any more: ${why}; mail goes on, and a reload tries it again`,
 
   // Configuration
   CONFIG_NOT_FOUND: (path: string): string => `no configuration at ${path}; name an existing file with --config`,

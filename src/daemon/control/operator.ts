@@ -17,6 +17,7 @@ import type { Session } from '../../host/session.ts'
 import type { Clock } from '../../host/time/clock.ts'
 import type { Generation } from '../generation.ts'
 import type { RecordingStatus } from '../record/recorder.ts'
+import type { ShadowStatus } from '../shadow/shadow.ts'
 import type { Overrides } from './overrides.ts'
 import type { ControlRequest, ControlResults, FilterStatus, LiveSession, Status, SwitchResult } from './protocol.ts'
 
@@ -38,6 +39,7 @@ export interface ControlledDaemon {
   readonly ending: boolean
   readonly ignored: readonly string[]
   readonly recording: RecordingStatus | null
+  readonly shadow: ShadowStatus | null
   reload(): Promise<void>
 }
 
@@ -183,6 +185,7 @@ export class Operator {
       filters: current.configuration.entries.map(configured => this.#filter(configured, current)),
       ignored: daemon.ignored,
       recording: daemon.recording,
+      shadow: daemon.shadow,
     }
   }
 

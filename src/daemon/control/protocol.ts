@@ -12,6 +12,7 @@ import { suggestion } from '../../host/config/problem.ts'
 import { hostError } from '../../host/errors.ts'
 import type { FilterCounts, Outcomes } from '../../host/observe/statistics.ts'
 import type { RecordingStatus } from '../record/recorder.ts'
+import type { ShadowStatus } from '../shadow/shadow.ts'
 
 export const CONTROL_VERSION = 1
 /** Bytes of a request. */
@@ -60,6 +61,8 @@ export interface Status {
   readonly ignored: readonly string[]
   /** `null`: nothing is recorded. A daemon of an older release says nothing of it. */
   readonly recording?: RecordingStatus | null
+  /** `null`: there is none. */
+  readonly shadow?: ShadowStatus | null
 }
 
 export interface LiveSession {

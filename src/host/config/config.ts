@@ -160,6 +160,13 @@ export interface Config {
     /** Bytes that recording leaves free on the disk. @default '1GiB' */
     readonly minFree?: Size
   }
+  /**
+   * The absolute path of another configuration, against which every session is played when it is over, and whose decisions are only counted and logged
+   * (docs/replay.md).
+   * @default none
+   * @example `${import.meta.dirname}/new.config.ts`
+   */
+  readonly shadow?: string
   readonly log?: {
     /** @default 'info' */
     readonly level?: 'debug' | 'info' | 'warn' | 'error'

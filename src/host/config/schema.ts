@@ -70,7 +70,7 @@ const share = read(value => {
   throw new RangeError(`must be a share from 0 to 1, such as 0.01 for one in a hundred, not ${shown(value)}`)
 })
 
-const folder = read(value => {
+const absolutePath = read(value => {
   if (typeof value === 'string' && value.startsWith('/')) return value
   throw new RangeError(`must be an absolute path, not ${shown(value)}`)
 })
@@ -145,6 +145,7 @@ export interface ParsedConfig {
   onClientLeft?: OnClientLeft | undefined
   dns?: Given<DnsSettings> | undefined
   record?: ParsedRecord | undefined
+  shadow?: string | undefined
   log?: Given<Settings['log']> | undefined
   detect?: Given<Settings['detect']> | undefined
   policy?: CentralPolicy | undefined
@@ -218,7 +219,7 @@ const spool = z.strictObject({
 })
 
 const record = z.strictObject({
-  directory: folder.optional(),
+  directory: absolutePath.optional(),
   sample: share.optional(),
   redact: z
     .union([z.boolean(), z.strictObject({ addresses: z.boolean().optional(), content: z.boolean().optional() })])
@@ -262,6 +263,7 @@ const config = z.strictObject({
   onClientLeft: z.enum(['421', 'tempfail', 'accept', 'discard']).optional(),
   dns: dns.optional(),
   record: record.optional(),
+  shadow: absolutePath.optional(),
   log: log.optional(),
   detect: detect.optional(),
   control: z.unknown().optional(),

@@ -114,6 +114,8 @@ export interface Settings {
   readonly detect: { readonly watch: boolean }
   /** `null`: no session is recorded. */
   readonly record: RecordSettings | null
+  /** A configuration file that is played beside this one; `null`: none. */
+  readonly shadow: string | null
   readonly log: {
     readonly level: 'debug' | 'info' | 'warn' | 'error'
     readonly format: 'auto' | 'text' | 'json' | 'journald'

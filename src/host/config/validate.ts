@@ -93,7 +93,8 @@ export function validateConfig(
   checkVerdictsRead(entries, problems)
   if (parsed.success) problems.push(...strangersIn(parsed.data.policy, entries))
   if (!parsed.success || problems.length > 0) throw new ConfigError(file, problems)
-  const { budget, limits, authentication, holds, spool, liveness, onClientLeft, dns, record, log, detect } = parsed.data
+  const { budget, limits, authentication, holds, spool, liveness, onClientLeft, dns, record, shadow, log, detect } =
+    parsed.data
   const settings: Settings = {
     listen,
     budget: { command: budget?.command ?? null, end: budget?.end ?? null },
@@ -112,6 +113,7 @@ export function validateConfig(
     dns: dnsOf(dns),
     control,
     record: recordOf(record),
+    shadow: shadow ?? null,
     log: { level: log?.level ?? 'info', format: log?.format ?? 'auto' },
     detect: { watch: detect?.watch ?? true },
   }

@@ -8,18 +8,40 @@ import type { Client, Path, RcptEvent } from '../../host/events.ts'
 import type { AbortReason } from '../../host/filter.ts'
 import type { MacroStore } from '../../host/macros.ts'
 import type { MtaFacts } from '../../host/mta.ts'
-import type { Session, Settlement } from '../../host/session.ts'
+import type { Session, SessionFacts, Settlement } from '../../host/session.ts'
 import type { Verdict } from '../../host/verdict.ts'
 import type { Notes } from './notes.ts'
 import type { RecordedCommand } from './recorded.ts'
 
 const IN_MESSAGE: ReadonlySet<string> = new Set(['mail', 'rcpt', 'content'])
 
-export class NotedSession {
-  readonly #session: Session
+/** What is used of a session; notes may be taken by several. */
+export type NotableSession = Pick<
+  Session,
+  | 'id'
+  | 'macros'
+  | 'facts'
+  | 'setMta'
+  | 'connect'
+  | 'helo'
+  | 'mail'
+  | 'rcpt'
+  | 'data'
+  | 'header'
+  | 'endOfHeaders'
+  | 'body'
+  | 'endOfMessage'
+  | 'unknown'
+  | 'abort'
+  | 'interrupt'
+  | 'close'
+>
+
+export class NotedSession implements NotableSession {
+  readonly #session: NotableSession
   readonly #notes: Notes
 
-  constructor(session: Session, notes: Notes) {
+  constructor(session: NotableSession, notes: Notes) {
     this.#session = session
     this.#notes = notes
   }
@@ -30,6 +52,10 @@ export class NotedSession {
 
   get macros(): MacroStore {
     return this.#session.macros
+  }
+
+  get facts(): SessionFacts {
+    return this.#session.facts
   }
 
   setMta(facts: MtaFacts): void {

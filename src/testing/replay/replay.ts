@@ -9,7 +9,7 @@ import type { ChainFilter } from '../../host/chain/member.ts'
 import type { Settings } from '../../host/config/settings.ts'
 import { silent } from '../../host/observe/logger.ts'
 import { Session } from '../../host/session.ts'
-import { Holds, holdLimits } from '../../host/time/holds.ts'
+import { type HoldKeeper, Holds, holdLimits } from '../../host/time/holds.ts'
 import type { FakeClock } from '../clock.ts'
 import type { RecordedSession, RecordedTurn } from '../recording/recorded.ts'
 import { memorySpool } from '../spool.ts'
@@ -22,12 +22,16 @@ export interface ReplayWorld {
   readonly filters: () => readonly ChainFilter[]
   readonly settings: Settings
   readonly clock: FakeClock
+  /** `false`: nobody is made to wait, as in observe mode. @default true */
+  readonly holds?: boolean
 }
 
 /** Milliseconds by which a client is late that still waits for its answer. */
 const LATE = 1_000
 /** Real milliseconds that an answer may take which nobody holds back. */
 const PATIENCE = 30_000
+
+const NOBODY_WAITS: HoldKeeper = { hold: () => Promise.resolve('waited'), isFirst: () => false }
 
 interface Open {
   readonly run: Run
@@ -39,6 +43,7 @@ interface Open {
 export class ReplayStage implements Playing {
   readonly #world: ReplayWorld
   readonly #holds: Holds
+  readonly #keeper: HoldKeeper
   readonly #open = new Map<string, Open>()
   /** By filter: the sessions in which it was asked what it was not asked then. */
   readonly #unknown = new Map<string, Set<string>>()
@@ -47,6 +52,7 @@ export class ReplayStage implements Playing {
     this.#world = world
     const { settings, clock } = world
     this.#holds = new Holds(clock, holdLimits(settings.holds, settings.limits.sessions, null), () => this.#open.size)
+    this.#keeper = world.holds === false ? NOBODY_WAITS : this.#holds
   }
 
   turn(session: string): RecordedTurn | null {
@@ -102,7 +108,7 @@ export class ReplayStage implements Playing {
           watch: null,
           clock,
           spool: memorySpool(settings.limits.body),
-          holds: this.#holds,
+          holds: this.#keeper,
           wantsContent: true,
           observe,
           log: silent,

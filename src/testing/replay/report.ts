@@ -20,17 +20,24 @@ export interface Changed extends MessageChange {
 export class ReplayReport {
   sessions = 0
   messages = 0
+  different = 0
   readonly #changed: Changed[] = []
   readonly #counts = new Map<string, { filter: string; from: string; to: string; messages: number }>()
 
   add(file: string, session: RecordedSession, before: Outcomes, after: Outcomes): void {
     const { messages, changes } = compare(session, before, after)
+    this.count(messages, changes)
+    for (const change of changes) this.#changed.push({ file, ...change })
+  }
+
+  /** One session, without a list of its messages. */
+  count(messages: number, changes: readonly MessageChange[]): void {
     this.sessions++
     this.messages += messages
+    this.different += changes.length
     for (const change of changes) {
-      this.#changed.push({ file, ...change })
       const kinds = new Set(change.filters.map(({ filter, from, to }) => JSON.stringify([filter, from, to])))
-      for (const kind of kinds) this.#count(kind)
+      for (const kind of kinds) this.#tally(kind)
     }
   }
 
@@ -45,7 +52,7 @@ export class ReplayReport {
     return [...this.#counts.values()].sort((a, b) => b.messages - a.messages || (key(a) < key(b) ? -1 : 1))
   }
 
-  #count(kind: string): void {
+  #tally(kind: string): void {
     const known = this.#counts.get(kind)
     if (known !== undefined) known.messages++
     else {

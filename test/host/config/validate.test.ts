@@ -61,7 +61,7 @@ const rejected: readonly (readonly [string, unknown, readonly string[]])[] = [
     'a key that resembles none',
     { webinterface: true },
     [
-      'webinterface is not an option; known here: listen, filters, budget, limits, authentication, holds, spool, mta, liveness, onClientLeft, dns, record, log, detect, control, policy',
+      'webinterface is not an option; known here: listen, filters, budget, limits, authentication, holds, spool, mta, liveness, onClientLeft, dns, record, shadow, log, detect, control, policy',
     ],
   ],
   ['filters that are no list', { filters: entry() }, ['filters must be a list, not an object']],
