@@ -75,7 +75,6 @@ export const SECTIONS: readonly Section[] = [
       doc('operating', 'Operating'),
       doc('doctor', 'Doctor'),
       doc('health', 'Health'),
-      doc('replay', 'Record and replay'),
       doc('security', 'Security model'),
       doc('errors', 'Errors'),
       doc('postfix', 'Postfix'),

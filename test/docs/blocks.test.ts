@@ -27,6 +27,7 @@ const NOT_CHECKED: readonly (readonly [string, RegExp, string])[] = [
   ['docs/concepts.md', /one SMTP connection/, 'a drawing'],
   ['docs/doctor.md', /^wrong {3}POSTFIX/, 'output: test/interop/doctor/postfix.test.ts'],
   ['docs/health.md', /^warn {2}external milter is wedged/, 'lines of the log: test/interop/health'],
+  ['docs/replay.md', /^\d+ sessions with/, 'output: test/cli/replay.test.ts'],
   ['plugins/greylist/README.md', /^ACL SETUSER/, 'an ACL: plugins/greylist/test/redis/trouble.test.ts'],
 ]
 

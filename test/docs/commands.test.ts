@@ -32,7 +32,7 @@ const NOT_RUN: readonly (readonly [RegExp, string])[] = [
     /^(npm|npx|\.ci\/run|cd milter-plugin-)/,
     'scripts of the project, or run by scripts/check-created.mjs and check-packages.mjs',
   ],
-  [/^(cd|cp|install|systemctl|systemd-\w+|\$EDITOR) /, 'installs into the system'],
+  [/^(cd|cp|cat|ln|mkdir|node|install|postconf|postfix|systemctl|systemd-\w+|\$EDITOR) /, 'installs into the system'],
   [/^swaks /, 'sends mail through an MTA'],
   [/^(jq|mariadb) /, 'a program of somebody else at the end of a pipe'],
 ]
@@ -43,7 +43,12 @@ const PLUGIN_COMMANDS: Readonly<Record<string, Readonly<Record<string, unknown>>
 }
 
 const shell = BLOCKS.filter(({ language }) => language === 'sh')
-const lines = (text: string): string[] => text.split('\n').filter(line => /^[^\s#]/.test(line))
+/** What goes into a file by `<<END` is no command. */
+const lines = (text: string): string[] =>
+  text
+    .replaceAll(/<<'?(\w+)'?\n[\s\S]*?^\1$/gm, '')
+    .split('\n')
+    .filter(line => /^[^\s#]/.test(line))
 
 /** In running text, and in blocks that only list what there is. Capitals stand for what the reader has. */
 const inText = PAGES.filter(page => page !== 'CHANGELOG.md').flatMap(page =>
@@ -163,6 +168,7 @@ const here = (word: string, folder: string): string =>
   word
     .replace('/etc/milterhost/milterhost.config.ts', join(folder, 'written.config.ts'))
     .replace('/etc/milterhost/keys/k2026.pem', join(folder, 'keys/written.pem'))
+    .replace(/^\/etc\/milterhost$/, folder)
     .replace('/etc/milter-manager', folder)
     .replace('/var/spool/dmarc', join(folder, 'dmarc'))
 
