@@ -154,3 +154,14 @@ describe('the host', () => {
     expect(offenders).toEqual([])
   })
 })
+
+describe('what a session leaves behind is freed young', () => {
+  // Why, and what to write instead: src/host/roster.ts.
+  it('no function literal is assigned to a property', () => {
+    const literal = /[\w\])]\.#?\w+ (?:\?\?|\|\||&&)?= (?:async )?(?:function\b|(?:\w+|\([^()]*\))(?:: [^=]+)? =>)/
+    const hot = files.filter(file => /^src\/(?:host|bridge\/(?:mta|milter|wire))\//.test(file))
+    expect(hot.filter(file => literal.test(read(file)))).toEqual([])
+    expect('this.#settle = result => {').toMatch(literal)
+    expect('channel.onClosed = () => places.free()').toMatch(literal)
+  })
+})

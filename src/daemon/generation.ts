@@ -22,6 +22,7 @@ import type { Services } from '../host/plugin/services.ts'
 import { SharedServices } from '../host/plugin/shared.ts'
 import type { Load } from '../host/policy/facts.ts'
 import { Gates } from '../host/policy/gates.ts'
+import { Entry, Roster } from '../host/roster.ts'
 import { Session } from '../host/session.ts'
 import type { Clock } from '../host/time/clock.ts'
 import type { HoldKeeper } from '../host/time/holds.ts'
@@ -145,7 +146,7 @@ export class Generation {
   readonly #needs: ChainNeeds
   readonly #spool: Spool
   readonly #watch: Watch | null
-  readonly #sessions = new Set<Session>()
+  readonly #sessions = new Roster<Session>()
   readonly #closed = Promise.withResolvers<void>()
   /** Milliseconds between two signs of life to the MTA before the end of a message. */
   readonly #progress: number
@@ -189,7 +190,7 @@ export class Generation {
   }
 
   /** Sessions that are open now. */
-  get sessions(): ReadonlySet<Session> {
+  get sessions(): Roster<Session> {
     return this.#sessions
   }
 
@@ -211,13 +212,14 @@ export class Generation {
       spool: this.#spool,
       holds,
       observe: event => {
-        if (event.type === 'session-closed') this.#ended(session)
+        if (event.type === 'session-closed') this.#ended(entry)
         observe(event)
         for (const tap of taps) tap.observe(event)
       },
       wantsContent: taps.length > 0,
     })
-    this.#sessions.add(session)
+    const entry = new Entry(session)
+    this.#sessions.enter(entry)
     const needs = this.#needs.current()
     return {
       session: taps.reduce<NotableSession>((inner, { notes }) => new NotedSession(inner, notes), session),
@@ -233,8 +235,8 @@ export class Generation {
     if (this.#sessions.size === 0) this.#close()
   }
 
-  #ended(session: Session): void {
-    this.#sessions.delete(session)
+  #ended(entry: Entry<Session>): void {
+    this.#sessions.leave(entry)
     if (this.#retired && this.#sessions.size === 0) this.#close()
   }
 

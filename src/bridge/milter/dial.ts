@@ -25,7 +25,7 @@ type Dialled = [error: null, channel: Channel] | [error: HostError, channel: nul
 export function dial(options: DialOptions, done: (...result: Dialled) => void): () => void {
   const { filter, address, limits, readBuffer, pulse } = options
   let channel: Channel | null = null
-  // Forgotten once it was told: the socket's listeners live as long as the session, and with them whatever they can reach.
+  // Forgotten once it was told: a closed socket may live for long, kept by Node (see `roster.ts` of the host), and all it reaches.
   let tell: typeof done | null = done
   const socket = net.connect({
     ...(address.kind === 'unix'
@@ -63,7 +63,11 @@ export function dial(options: DialOptions, done: (...result: Dialled) => void): 
     refused.cause = error
     failed(refused, null)
   })
-  socket.on('close', () => channel?.closed(null))
+  socket.on('close', () => {
+    channel?.closed(null)
+    channel = null
+    socket.removeAllListeners()
+  })
   return () => {
     tell = null
     socket.destroy()

@@ -11,6 +11,7 @@ import type { Lease } from '../../host/kept.ts'
 import type { HeaderRules } from '../../host/message/edit.ts'
 import type { Observer } from '../../host/observe/event.ts'
 import type { Logger } from '../../host/observe/logger.ts'
+import { Entry } from '../../host/roster.ts'
 import type { Clock } from '../../host/time/clock.ts'
 import {
   acceptAnswer,
@@ -209,7 +210,8 @@ export class SocketFilter implements Filter, Milter, Prober {
       places.free()
       throw error
     }
-    met.channel.onClosed = () => places.free()
+    const free = (): void => places.free()
+    met.channel.onClosed = free
     if (!met.channel.usable) places.free()
     return met
   }
@@ -222,7 +224,7 @@ export class SocketFilter implements Filter, Milter, Prober {
       let channel: Channel | null = null
       const over = (): void => {
         cancelTimer()
-        opening.delete(giveUp)
+        opening.leave(entry)
         signal.removeEventListener('abort', onAbort)
       }
       const refuse = (error: Error): void => {
@@ -256,7 +258,8 @@ export class SocketFilter implements Filter, Milter, Prober {
       const cancelTimer = clock.after(limit, () =>
         giveUp(hostError('MILTER_CONNECT_TIMEOUT', name, where, limit / 1000)),
       )
-      opening.add(giveUp)
+      const entry = new Entry(giveUp)
+      opening.enter(entry)
       signal.addEventListener('abort', onAbort, { once: true })
       if (signal.aborted) onAbort()
     })

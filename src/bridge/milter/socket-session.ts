@@ -327,7 +327,8 @@ export class SocketSession implements FilterSession, Resting {
     }
     this.#channel = channel
     this.#terms = terms
-    channel.onProgress = () => this.#context.progress()
+    const progress = (): void => this.#context.progress()
+    channel.onProgress = progress
     this.#refuseToMiss(stage, terms)
     if (stage === 'connect') return
     if (this.#connectEvent !== null && terms.wants('connect')) await this.#connect(this.#connectEvent)

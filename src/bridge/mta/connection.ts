@@ -9,6 +9,7 @@ import type { Socket } from 'node:net'
 import { type HostError, hostError } from '../../host/errors.ts'
 import type { AbortReason } from '../../host/filter.ts'
 import type { MtaKind } from '../../host/mta.ts'
+import { Entry } from '../../host/roster.ts'
 import type { Clock } from '../../host/time/clock.ts'
 import { FrameDecoder, type SpareBuffers, WireError } from '../wire/index.ts'
 import type { Complaints } from './complaints.ts'
@@ -55,6 +56,8 @@ const DROPPED: AbortReason = { kind: 'client-left', detail: 'the connection was 
 const SHUTDOWN: AbortReason = { kind: 'shutdown', detail: 'the host is shutting down' }
 
 export class Connection implements Line {
+  /** Among the connections of its listener. */
+  readonly entry: Entry<Connection> = new Entry(this)
   readonly #socket: Socket
   readonly #options: ConnectionOptions
   readonly #decoder: FrameDecoder
@@ -84,10 +87,7 @@ export class Connection implements Line {
     socket.on('end', this.#gone)
     // A reset or a broken pipe is how an MTA may leave; 'close' follows.
     socket.on('error', this.#gone)
-    socket.on('close', () => {
-      this.#gone()
-      options.closed(this)
-    })
+    socket.on('close', this.#closedForGood)
   }
 
   write(bytes: Buffer): boolean {
@@ -218,6 +218,13 @@ export class Connection implements Line {
   }
 
   readonly #gone = (): void => this.#finish(GONE)
+
+  /** A closed socket may live for long, kept by Node (see `roster.ts` of the host): the session is not to live with it. */
+  readonly #closedForGood = (): void => {
+    this.#finish(GONE)
+    this.#socket.removeAllListeners()
+    this.#options.closed(this)
+  }
 
   #finish(reason: AbortReason): void {
     if (this.#closed) return

@@ -10,6 +10,7 @@ import type { ListenAddress } from '../../host/config/settings.ts'
 import { hostError } from '../../host/errors.ts'
 import type { MtaKind } from '../../host/mta.ts'
 import type { Logger } from '../../host/observe/logger.ts'
+import { Roster } from '../../host/roster.ts'
 import type { Clock } from '../../host/time/clock.ts'
 import { defaultMaxFrame, parseSocketAddress, type SocketAddress, SpareBuffers } from '../wire/index.ts'
 import { Complaints } from './complaints.ts'
@@ -84,13 +85,13 @@ async function opened(
   options: ListenerOptions,
   open: (accept: Accept, complaints: Complaints, bound: Bound[]) => Promise<void>,
 ): Promise<Listener> {
-  const connections = new Set<Connection>()
+  const connections = new Roster<Connection>()
   const complaints = new Complaints(options.log, options.clock)
   const shared = sharedBy(options, complaints, connections)
   const listener = { shared }
   const bound: Bound[] = []
   const accept = (socket: Socket): void => {
-    connections.add(new Connection(socket, listener.shared))
+    connections.enter(new Connection(socket, listener.shared).entry)
   }
   try {
     await open(accept, complaints, bound)
@@ -103,15 +104,15 @@ async function opened(
 
 class OpenListener implements Listener {
   readonly addresses: readonly SocketAddress[]
-  readonly #connections: Set<Connection>
+  readonly #connections: Roster<Connection>
   readonly #accepting: { shared: ConnectionOptions }
   readonly #clock: Clock
-  readonly #stopping: () => Promise<void>
+  readonly #bound: readonly Bound[]
   #stopped: Promise<void> | null = null
 
   constructor(
     bound: readonly Bound[],
-    connections: Set<Connection>,
+    connections: Roster<Connection>,
     accepting: { shared: ConnectionOptions },
     clock: Clock,
   ) {
@@ -119,9 +120,7 @@ class OpenListener implements Listener {
     this.#connections = connections
     this.#accepting = accepting
     this.#clock = clock
-    this.#stopping = async () => {
-      await Promise.all(bound.map(stop))
-    }
+    this.#bound = bound
   }
 
   get mta(): MtaKind | null {
@@ -137,14 +136,14 @@ class OpenListener implements Listener {
   }
 
   async close(): Promise<void> {
-    this.#stopped ??= this.#stopping()
+    this.#stopped ??= this.#stop()
     for (const connection of this.#connections) connection.destroy()
     await this.#stopped
   }
 
   async drain(milliseconds: number, silence: number = milliseconds): Promise<void> {
-    this.#stopped ??= this.#stopping()
-    for (const connection of [...this.#connections]) connection.drain(silence)
+    this.#stopped ??= this.#stop()
+    for (const connection of this.#connections) connection.drain(silence)
     const cancels = [
       this.#clock.after(milliseconds, () => this.#each(connection => connection.interrupt())),
       this.#clock.after(milliseconds + lastWords, () => this.#each(connection => connection.destroy())),
@@ -153,12 +152,20 @@ class OpenListener implements Listener {
     for (const cancel of cancels) cancel()
   }
 
+  async #stop(): Promise<void> {
+    await Promise.all(this.#bound.map(stop))
+  }
+
   #each(act: (connection: Connection) => void): void {
-    for (const connection of [...this.#connections]) act(connection)
+    for (const connection of this.#connections) act(connection)
   }
 }
 
-function sharedBy(options: ListenerOptions, complaints: Complaints, connections: Set<Connection>): ConnectionOptions {
+function sharedBy(
+  options: ListenerOptions,
+  complaints: Complaints,
+  connections: Roster<Connection>,
+): ConnectionOptions {
   const { source, clock, mta = null, maxFrame = defaultMaxFrame } = options
   return {
     source,
@@ -169,7 +176,7 @@ function sharedBy(options: ListenerOptions, complaints: Complaints, connections:
     negotiator: new Negotiator(),
     complaints,
     deadlines: { ...DEFAULT_DEADLINES, ...options.deadlines },
-    closed: connection => connections.delete(connection),
+    closed: ({ entry }) => connections.leave(entry),
   }
 }
 

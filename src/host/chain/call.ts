@@ -31,7 +31,8 @@ export class Call<T> {
   readonly #clock: Clock
   readonly #alarm: Alarm
   readonly #controller: AbortController
-  #settle: ((result: T | Failure) => void) | null = null
+  /** Set while the answer is waited for. */
+  #resolve: ((result: T | Failure) => void) | null = null
   /** What is left of the filter's own limit, as of `#ownSince`; it does not run down while a hold is open. */
   #ownLeft: number
   #ownSince: number
@@ -63,14 +64,10 @@ export class Call<T> {
     }
     if (!isPromise(answer)) return answer
     return new Promise(resolve => {
-      this.#settle = result => {
-        this.#settle = null
-        this.#alarm.clear()
-        resolve(result)
-      }
+      this.#resolve = resolve
       answer.then(
-        value => this.#settle?.(value),
-        thrown => this.#settle?.(this.#thrown(thrown)),
+        value => this.#settle(value),
+        thrown => this.#settle(this.#thrown(thrown)),
       )
       this.#arm()
     })
@@ -80,7 +77,7 @@ export class Call<T> {
   interrupt(reason: AbortReason): void {
     const { filter, stage } = this.limits
     const error = hostError('INTERRUPTED', filter, stage, reason.detail)
-    this.#settle?.(new Failure(error.code, error.message, true))
+    this.#settle(new Failure(error.code, error.message, true))
     this.#controller.abort(reason)
   }
 
@@ -108,8 +105,17 @@ export class Call<T> {
     this.#arm()
   }
 
+  /** The first result counts. */
+  #settle(result: T | Failure): void {
+    const resolve = this.#resolve
+    if (resolve === null) return
+    this.#resolve = null
+    this.#alarm.clear()
+    resolve(result)
+  }
+
   #arm(): void {
-    if (this.#settle === null) return
+    if (this.#resolve === null) return
     const now = this.#clock.monotonic()
     const budget = this.limits.deadline.left()
     const own = this.#holds > 0 ? Number.POSITIVE_INFINITY : this.#ownLeft - (now - this.#ownSince)
@@ -126,7 +132,7 @@ export class Call<T> {
   }
 
   #expire(failure: Failure): void {
-    this.#settle?.(failure)
+    this.#settle(failure)
     this.#controller.abort({ kind: 'timeout', detail: failure.detail } satisfies AbortReason)
   }
 

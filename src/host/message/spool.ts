@@ -10,6 +10,7 @@
 import { lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type HostError, hostError } from '../errors.ts'
+import { Entry, Roster } from '../roster.ts'
 import { BlockPool } from './block-pool.ts'
 import { memoryBody, PIECE } from './body.ts'
 import type { Body, BodyWriter } from './snapshot.ts'
@@ -47,7 +48,7 @@ export function createSpool(options: SpoolOptions): Spool {
   const { directory, limit, memory, shared } = options
   claimFolder(directory)
   const pool = new BlockPool(shared)
-  const stores = new Set<Store>()
+  const stores = new Roster<Store>()
   const closing = new Set<Promise<void>>()
   const files: Files = {
     open: () => new SpoolFile(directory),
@@ -58,8 +59,8 @@ export function createSpool(options: SpoolOptions): Spool {
   }
   return {
     message() {
-      const store = new Store({ files, pool, memory, limit }, () => stores.delete(store))
-      stores.add(store)
+      const store = new Store({ files, pool, memory, limit }, stores)
+      stores.enter(store.entry)
       return store
     },
     async close() {
@@ -97,15 +98,16 @@ interface Means {
 }
 
 class Store implements MessageStore {
+  readonly entry: Entry<Store> = new Entry(this)
   readonly #means: Means
-  readonly #forget: () => void
+  readonly #stores: Roster<Store>
   /** Most messages have one or none. */
   #writers: Writer[] | null = null
   #disposed = false
 
-  constructor(means: Means, forget: () => void) {
+  constructor(means: Means, stores: Roster<Store>) {
     this.#means = means
-    this.#forget = forget
+    this.#stores = stores
   }
 
   writer(): BodyWriter {
@@ -120,7 +122,7 @@ class Store implements MessageStore {
     this.#disposed = true
     for (const writer of this.#writers ?? []) writer.discard()
     this.#writers = null
-    this.#forget()
+    this.#stores.leave(this.entry)
   }
 }
 

@@ -7,6 +7,7 @@
 import type { Filter, FilterContext, FilterReport, FilterSession, Interest, Needs } from '../filter.ts'
 import type { EditKind, HeaderRules } from '../message/edit.ts'
 import type { Logger } from '../observe/logger.ts'
+import { Entry, Roster } from '../roster.ts'
 import type { Clock } from '../time/clock.ts'
 import { HOOK_NAMES, type HookName } from './events.ts'
 import type { PluginHost } from './host.ts'
@@ -56,7 +57,7 @@ export class PluginFilter implements Filter {
   readonly #options: PluginFilterOptions
   readonly #needs: Needs
   readonly #parts: PluginParts
-  readonly #unsettled = new Set<{ readonly hook: HookName; readonly session: string; readonly began: number }>()
+  readonly #unsettled = new Roster<{ readonly hook: HookName; readonly session: string; readonly began: number }>()
 
   constructor(options: PluginFilterOptions) {
     this.name = options.name
@@ -111,9 +112,9 @@ export class PluginFilter implements Filter {
   }
 
   #began(hook: HookName, session: string): () => void {
-    const entry = { hook, session, began: this.#options.clock.monotonic() }
-    this.#unsettled.add(entry)
-    return () => this.#unsettled.delete(entry)
+    const entry = new Entry({ hook, session, began: this.#options.clock.monotonic() })
+    this.#unsettled.enter(entry)
+    return () => this.#unsettled.leave(entry)
   }
 }
 

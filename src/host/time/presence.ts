@@ -8,6 +8,7 @@
 import type { ByteString } from '../bytes.ts'
 import type { Client } from '../events.ts'
 import type { Macros } from '../macros.ts'
+import { Entry } from '../roster.ts'
 import type { Endpoint, SmtpConnection } from './liveness.ts'
 
 export class Presence {
@@ -21,6 +22,8 @@ export class Presence {
   seen: string | null = null
   /** Some look found bytes of the client that the MTA had not read; `null` until a look could tell. */
   unread: boolean | null = null
+  /** Among those that wait. */
+  readonly entry: Entry<Presence> = new Entry(this)
   /** Called by the watch when the client is gone. */
   readonly left: () => void
   readonly #find: () => SmtpConnection | null

@@ -8,6 +8,7 @@
  */
 import { hostError } from '../errors.ts'
 import type { Logger } from '../observe/logger.ts'
+import { Roster } from '../roster.ts'
 import type { Clock } from './clock.ts'
 import type { Liveness, LivenessQuestion, Sight } from './liveness.ts'
 import type { Presence } from './presence.ts'
@@ -34,7 +35,7 @@ const LOOK_LIMIT = 5_000
 
 export class Watch {
   readonly #options: WatchOptions
-  readonly #waiting = new Set<Presence>()
+  readonly #waiting = new Roster<Presence>()
   readonly #ending = new AbortController()
   #looking = false
   #failures = 0
@@ -52,19 +53,19 @@ export class Watch {
     presence.since = this.#options.clock.monotonic()
     presence.urgent = false
     presence.asked = false
-    this.#waiting.add(presence)
+    this.#waiting.enter(presence.entry)
     if (this.#cancel === null && !this.#looking) this.#arm(EVERY)
   }
 
   /** The answer is known to take its time. */
   hurry(presence: Presence): void {
-    if (presence.urgent || !this.#waiting.has(presence)) return
+    if (presence.urgent || !this.#waiting.has(presence.entry)) return
     presence.urgent = true
     if (!this.#looking && this.#next > this.#options.clock.monotonic() + GATHER) this.#arm(GATHER)
   }
 
   end(presence: Presence): void {
-    this.#waiting.delete(presence)
+    this.#waiting.leave(presence.entry)
   }
 
   async close(): Promise<void> {
@@ -124,7 +125,7 @@ export class Watch {
       presence.seen = socket
       if (typeof unread === 'boolean') presence.unread = presence.unread === true || unread
     }
-    if (state !== 'gone' || !this.#waiting.delete(presence)) return
+    if (state !== 'gone' || !this.#waiting.leave(presence.entry)) return
     presence.left()
   }
 

@@ -11,6 +11,7 @@ import { type HostError, hostError } from '../../../host/errors.ts'
 import type { FilterHealth, HealthState } from '../../../host/filter.ts'
 import type { Keepable } from '../../../host/kept.ts'
 import type { MessageSnapshot } from '../../../host/message/snapshot.ts'
+import { Roster } from '../../../host/roster.ts'
 import type { Clock } from '../../../host/time/clock.ts'
 import type { ProcessControl } from '../../launch/control.ts'
 import { Backoff } from './backoff.ts'
@@ -61,7 +62,7 @@ export class Keeper implements Keepable {
   /** Pieces that came from the milter: counted by its channels. */
   heard = 0
   /** Connections that are being opened, and what gives them up. */
-  readonly opening: Set<(error: HostError) => void> = new Set()
+  readonly opening: Roster<(error: HostError) => void> = new Roster()
   readonly #clock: Clock
   readonly #random: () => number
   readonly #standing: Standing
@@ -296,7 +297,7 @@ export class Keeper implements Keepable {
   #giveUp(): void {
     if (this.#prober === undefined) return
     const error = this.#refusalOf(this.#prober.name)
-    for (const giveUp of [...this.opening]) giveUp(error)
+    for (const giveUp of this.opening) giveUp(error)
     this.#places?.refuse(error)
   }
 

@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import type { ProcessControl, ProcessStatus } from '../../../../src/bridge/launch/control.ts'
 import { type HealthChange, Keeper, type Launch, type Prober } from '../../../../src/bridge/milter/health/keeper.ts'
 import { type HostError, hostError } from '../../../../src/host/errors.ts'
+import { Entry } from '../../../../src/host/roster.ts'
 import { type FakeClock, fakeClock } from '../../../../src/testing/clock.ts'
 
 type Condition = 'well' | 'absent' | 'forbidden' | 'silent' | 'disagreeing'
@@ -269,7 +270,7 @@ describe('mail', () => {
   test('that waits for a connection waits no longer when the milter is found wedged', async () => {
     await learn()
     const told: string[] = []
-    keeper.opening.add(error => told.push(error.code))
+    keeper.opening.enter(new Entry((error: HostError) => told.push(error.code)))
     const places = keeper.places(1)
     places.take(new AbortController().signal, () => new Error('late'))
     const wait = Promise.resolve(places.take(new AbortController().signal, () => new Error('late')))
