@@ -73,6 +73,7 @@ export const SECTIONS: readonly Section[] = [
     pages: [
       doc('installing', 'Installing'),
       doc('operating', 'Operating'),
+      doc('replay', 'Record and replay'),
       doc('doctor', 'Doctor'),
       doc('health', 'Health'),
       doc('security', 'Security model'),
