@@ -42,6 +42,8 @@ export interface RecordingStatus {
 }
 
 interface Waiting {
+  /** Those that the session began with: what was to be redacted stays so, whatever is read before its end. */
+  readonly settings: RecordSettings
   readonly session: RecordedSession
   readonly notes: Notes
 }
@@ -77,19 +79,19 @@ export class Recorder {
 
   /** From now on; `null` records nothing more, and what is open is still written. */
   configure(settings: RecordSettings | null): void {
-    if (settings?.directory !== this.#settings?.directory) this.#directory = null
     this.#settings = settings
   }
 
   get status(): RecordingStatus | null {
     if (this.#settings === null) return null
+    const directory = this.#path(this.#settings)
     return {
-      directory: this.#path(this.#settings),
+      directory,
       state: this.#state,
       reason: this.#reason,
       sessions: this.#sessions,
       dropped: this.#dropped,
-      bytes: this.#directory?.bytes ?? 0,
+      bytes: this.#directory?.path === directory ? this.#directory.bytes : 0,
     }
   }
 
@@ -108,7 +110,7 @@ export class Recorder {
       notes,
       observe: (event: HostEvent): void => {
         notes.observe(event)
-        if (event.type === 'session-closed') this.#finished(notes)
+        if (event.type === 'session-closed') this.#finished(notes, settings)
       },
     }
   }
@@ -118,13 +120,13 @@ export class Recorder {
     while (this.#writing !== null) await this.#writing
   }
 
-  #finished(notes: Notes): void {
+  #finished(notes: Notes, settings: RecordSettings): void {
     const session = notes.finish()
     if (session === null) {
       if (notes.abandoned) this.#dropped++
       return
     }
-    this.#queue.push({ session, notes })
+    this.#queue.push({ session, notes, settings })
     this.#writing ??= new Promise(resolve => setImmediate(resolve))
       .then(() => this.#write())
       .finally(() => {
@@ -134,17 +136,17 @@ export class Recorder {
 
   async #write(): Promise<void> {
     for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
-      const settings = this.#settings
+      const { session, settings } = next
       try {
-        if (settings !== null && (await this.#ready(settings))) {
-          await this.#store(next.session, settings)
+        if (await this.#ready(settings)) {
+          await this.#store(session, settings)
           this.#sessions++
-          this.#became('recording', null)
+          this.#became('recording')
         } else this.#dropped++
       } catch (error) {
         this.#dropped++
         this.#directory = null
-        this.#became('failing', (error as Error).message)
+        this.#became('failing', settings, (error as Error).message)
       } finally {
         next.notes.release()
       }
@@ -155,8 +157,9 @@ export class Recorder {
   async #ready(settings: RecordSettings): Promise<boolean> {
     const now = this.#options.clock.monotonic()
     if (now < this.#paused) return false
-    if (this.#directory === null) {
-      this.#directory = await RecordDirectory.open(this.#path(settings))
+    const path = this.#path(settings)
+    if (this.#directory?.path !== path) {
+      this.#directory = await RecordDirectory.open(path)
       this.#pseudonyms = new Pseudonyms(this.#directory.key)
       this.#looked = Number.NEGATIVE_INFINITY
     }
@@ -164,7 +167,7 @@ export class Recorder {
       return true
     const full = await this.#directory.full(settings)
     this.#looked = now
-    if (full !== null) this.#became('full', full)
+    if (full !== null) this.#became('full', settings, full)
     return full === null
   }
 
@@ -180,17 +183,19 @@ export class Recorder {
     return directory ?? this.#options.place
   }
 
-  #became(state: RecordingStatus['state'], reason: string | null): void {
+  #became(...now: [state: 'recording'] | [state: 'full' | 'failing', settings: RecordSettings, reason: string]): void {
     const { clock, log } = this.#options
-    this.#paused = state === 'recording' ? Number.NEGATIVE_INFINITY : clock.monotonic() + PAUSE
-    this.#reason = reason
-    if (this.#state === state) return
+    const [state, settings, reason] = now
+    const was = this.#state
     this.#state = state
+    this.#reason = reason ?? null
+    this.#paused = state === 'recording' ? Number.NEGATIVE_INFINITY : clock.monotonic() + PAUSE
+    if (was === state) return
     if (state === 'recording') {
       log.info({}, 'sessions are recorded again')
       return
     }
-    const { code, message } = hostError('RECORD_STOPPED', this.#path(this.#settings!), reason ?? '')
+    const { code, message } = hostError('RECORD_STOPPED', this.#path(settings), reason)
     log.warn({ code }, message)
   }
 }

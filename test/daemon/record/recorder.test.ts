@@ -160,6 +160,39 @@ describe('the recorder', () => {
     expect(warnings.length).toBe(2)
   })
 
+  it('records a session as the configuration says that it began with, whatever is read before its end', async () => {
+    const folder = tempDir('record')
+    const directory = join(folder, 'old')
+    const { recorder: one, warnings } = recorder({ directory })
+    for (const then of [
+      { ...DEFAULT_RECORD, directory: join(folder, 'new'), redact: { addresses: false, content: false } },
+      null,
+    ]) {
+      const tap = one.begin(then === null ? 's2' : 's1')!
+      tap.notes.begin({ kind: 'mail', path: { raw: '<alice@example.org>', args: [] } }, new MacroStore())
+      one.configure(then)
+      tap.observe({ type: 'session-closed', session: '', message: null, messages: 0, milliseconds: 0 })
+      await one.flush()
+      one.configure({ ...DEFAULT_RECORD, minFree: 0, directory })
+    }
+    expect(recordings(join(folder, 'new'))).toEqual([])
+    expect(recordings(directory).length).toBe(2)
+    for (const file of recordings(directory)) expect(readFileSync(file, 'utf8')).not.toContain('alice')
+    expect(warnings).toEqual([])
+  })
+
+  it('survives that recording is switched off while its folder fails', async () => {
+    const directory = join(tempDir('record'), 'r')
+    writeFileSync(directory, '')
+    const { recorder: one, warnings } = recorder({ directory })
+    const tap = one.begin('s')!
+    tap.notes.begin({ kind: 'helo', name: 'x' }, new MacroStore())
+    one.configure(null)
+    tap.observe({ type: 'session-closed', session: '', message: null, messages: 0, milliseconds: 0 })
+    await one.flush()
+    expect(warnings.join()).toContain(directory)
+  })
+
   it('leaves space on the disk', async () => {
     const directory = join(tempDir('record'), 'r')
     const { recorder: one, session } = recorder({ directory, minFree: Number.MAX_SAFE_INTEGER })
