@@ -2,7 +2,7 @@
  * What a replay found, as text: a summary, the counts for each filter, and the messages. Pure.
  */
 import { harmless } from '../host/observe/safe.ts'
-import type { MessageChange } from '../testing/replay/compare.ts'
+import { changeWords, type MessageChange } from '../testing/replay/compare.ts'
 import type { MessageOutcome } from '../testing/replay/outcome.ts'
 import type { Changed, FilterCount } from '../testing/replay/report.ts'
 import type { Unreadable } from './recordings.ts'
@@ -28,7 +28,12 @@ export function replayText({ sessions, messages, counts, changed, unreadable, un
     ...unreadable.map(({ file, why }) => `left out: ${file}: ${why}`),
   ].map(line => harmless(line))
   if (counts.length > 0) {
-    const rows = counts.map(({ filter, from, to, messages: count }) => [filter, from, to, String(count)])
+    const rows = counts.map(({ filter, from, to, messages: count }) => [
+      filter,
+      from,
+      from === to ? `${to}, with other changes` : to,
+      String(count),
+    ])
     lines.push('', table(['filter', 'from', 'to', 'messages'], rows))
   }
   for (const change of changed) lines.push('', ...changeLines(change).map(line => harmless(line, 2_000)))
@@ -47,8 +52,8 @@ export function whatOf({ outcome, answers, filters }: MessageChange): string[] {
   return [
     ...(outcome === null ? [] : [`${outcomeText(outcome.from)} → ${outcomeText(outcome.to)}`]),
     ...answers.map(({ recipient, from, to }) => `${recipient}: ${from} → ${to}`),
-    ...filters.flatMap(({ filter, from, to, edits }) => [
-      `${filter}: ${from === to ? `${to}, with other changes` : `${from} → ${to}`}`,
+    ...filters.flatMap(({ filter, edits, ...change }) => [
+      `${filter}: ${changeWords(change)}`,
       ...edits.map(edit => `  ${edit}`),
     ]),
   ]

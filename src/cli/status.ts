@@ -5,6 +5,7 @@ import { Command, Option } from 'commander'
 import type { FilterStatus, Status } from '../daemon/control/protocol.ts'
 import { formatDuration } from '../host/config/duration.ts'
 import { harmless } from '../host/observe/safe.ts'
+import { changeWords } from '../testing/replay/compare.ts'
 import { EXIT, EXIT_HELP, type ExitCode, print, printJson } from './console.ts'
 import { forRunning, type RunningOptions, resultOf } from './running.ts'
 import { byCommand } from './switched.ts'
@@ -102,7 +103,7 @@ function shadowLines({
   const left = dropped === 0 ? '' : `, ${dropped} sessions left out`
   return [
     `shadow ${file} ${how}: of ${messages} messages ${different} would be different${left}`,
-    ...filters.map(({ filter, from, to, messages: count }) => `  ${filter}: ${from} → ${to} in ${count}`),
+    ...filters.map(({ filter, messages: count, ...change }) => `  ${filter}: ${changeWords(change)} in ${count}`),
   ]
 }
 

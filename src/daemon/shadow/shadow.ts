@@ -12,7 +12,7 @@ import type { Logger } from '../../host/observe/logger.ts'
 import type { Clock } from '../../host/time/clock.ts'
 import { Notes } from '../../testing/recording/notes.ts'
 import type { RecordedSession } from '../../testing/recording/recorded.ts'
-import type { MessageChange } from '../../testing/replay/compare.ts'
+import { changeWords, type MessageChange } from '../../testing/replay/compare.ts'
 import { type FilterCount, ReplayReport } from '../../testing/replay/report.ts'
 import type { SessionTap } from '../generation.ts'
 
@@ -156,7 +156,7 @@ export class Shadow {
     for (const { sender, recipients, outcome, filters } of answer.changes) {
       const decided =
         outcome === null ? {} : { was: outcome.from.verdict, would: outcome.to.verdict, by: outcome.to.by }
-      const said = filters.map(({ filter, from, to }) => `${filter}: ${from} → ${to}`)
+      const said = filters.map(({ filter, ...change }) => `${filter}: ${changeWords(change)}`)
       this.#log.info(
         { session: id, from: sender, to: recipients.slice(0, 5), ...decided, filters: said },
         'the shadow differs',

@@ -58,6 +58,10 @@ export function compare(
   return { messages: messages.length, changes }
 }
 
+/** What a filter did otherwise, in words. Where it answers the same it changes the message in another way. */
+export const changeWords = ({ from, to }: { readonly from: string; readonly to: string }): string =>
+  from === to ? `${to}, with other changes` : `${from} → ${to}`
+
 /** Refused before its content was sent, and not any more: what would come then nobody knows. */
 const reached = (to: MessageOutcome, from: MessageOutcome): MessageOutcome =>
   to.verdict === 'unfinished' && from.verdict !== 'unfinished' ? { verdict: 'goes on', reply: null, by: null } : to

@@ -5,7 +5,7 @@ import { socket } from '../../../src/bridge/milter/index.ts'
 import type { Config } from '../../../src/host/config/config.ts'
 import { definePlugin, quarantine, reject, tempfail } from '../../../src/plugin.ts'
 import { fromScenario } from '../../../src/testing/recording/scenario-form.ts'
-import { compare, type MessageChange } from '../../../src/testing/replay/compare.ts'
+import { changeWords, compare, type MessageChange } from '../../../src/testing/replay/compare.ts'
 import { parseScenarios } from '../../../src/testing/scenario/parse.ts'
 import {
   connect,
@@ -166,6 +166,7 @@ describe('replay', () => {
       expect.stringMatching(/^- insertHeader \d+ "X-Seen" " ?hello"$/),
       expect.stringMatching(/^\+ insertHeader \d+ "X-Seen" " ?otherwise"$/),
     ])
+    expect(first!.filters.map(changeWords)).toEqual(['reject 550 5.7.1 → continue', 'continue, with other changes'])
     expect(second!.outcome).toMatchObject({ from: { verdict: 'reject', by: 'looking' }, to: { verdict: 'goes on' } })
   })
 
