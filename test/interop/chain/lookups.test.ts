@@ -225,7 +225,7 @@ requirePrograms(
         await putOff()
         await server.start()
         await well()
-        server.hang()
+        await server.hang()
         await putOff()
         await sleep(0.5)
         server.resume()

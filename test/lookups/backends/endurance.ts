@@ -56,7 +56,7 @@ export function endures({ server, make, key, value }: Subject): void {
   it('hung: an error at the deadline, then at once, then as before', async () => {
     const lookup = await opened(make(QUICK))
     expect(await answerOf(lookup, key)).toEqual(value)
-    server().hang()
+    await server().hang()
     try {
       const began = performance.now()
       expect(await answerOf(lookup, key)).toMatch(/^LOOKUP_(TIMEOUT|FAILED)$/)

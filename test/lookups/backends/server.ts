@@ -62,9 +62,11 @@ export class RealServer {
     await this.start()
   }
 
-  /** It keeps its sockets and says nothing any more. */
-  hang(): void {
-    signalAll(this.#family(this.#child!.pid!), 'SIGSTOP')
+  /** It keeps its sockets and says nothing any more: resolves when its last thread stands still, which is later than the signal. */
+  async hang(): Promise<void> {
+    const pids = this.#family(this.#child!.pid!)
+    signalAll(pids, 'SIGSTOP')
+    await until('all of it stands still', () => pids.every(standsStill))
   }
 
   resume(): void {
@@ -105,10 +107,27 @@ function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
   }
 }
 
+function standsStill(pid: number): boolean {
+  return threadsOf(pid).every(thread => ['T', 'Z', null].includes(stateIn(thread)))
+}
+
 function isThere(pid: number): boolean {
+  return !['Z', null].includes(stateIn(`/proc/${pid}`))
+}
+
+function threadsOf(pid: number): string[] {
   try {
-    return !/^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+    return readdirSync(`/proc/${pid}/task`).map(thread => `/proc/${pid}/task/${thread}`)
   } catch {
-    return false
+    return []
+  }
+}
+
+/** The state letter of proc_pid_stat(5); null when it is gone. */
+function stateIn(folder: string): string | null {
+  try {
+    return readFileSync(`${folder}/stat`, 'utf8').replace(/^.*\) /s, '')[0]!
+  } catch {
+    return null
   }
 }

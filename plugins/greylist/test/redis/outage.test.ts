@@ -111,7 +111,7 @@ requirePrograms('redis')('a Redis that goes away', () => {
   test('a server that hangs costs one short wait, then none, and is used again when it goes on', async () => {
     const grey = await start(redis.url, { onStoreError: 'tempfail', store: redis.url, limits: {} })
     await until('it is asked', async () => (await grey.deliver(1)) === '450 4.7.1')
-    redis.server.hang()
+    await redis.server.hang()
     try {
       const began = performance.now()
       expect(await grey.deliver(1)).toBe('451 4.3.0')

@@ -67,7 +67,7 @@ requirePrograms('redis')('a Redis watched by Sentinel', () => {
       withRedis(replica.port, async client => (await client.keys('gl:{*')).length === 1),
     )
     if (how === 'kill') await master.server.kill()
-    else master.server.hang()
+    else await master.server.hang()
     expect(await stateOf()).toMatch(/^Error: /)
     await until('another one decides', async () => (await stateOf()) === 'early')
     expect(await withRedis(replica.port, async client => (await client.role())[0])).toBe('master')
