@@ -48,6 +48,13 @@ interface Waiting {
   readonly notes: Notes
 }
 
+interface Trouble {
+  readonly state: 'full' | 'failing'
+  readonly reason: string
+  /** Not tried again before; monotonic milliseconds. */
+  pausedUntil: number
+}
+
 /** Bytes of one session, and of all that wait to be written or are open. */
 const SESSION_LIMIT = 16 * 1024 * 1024
 const TOTAL_LIMIT = 64 * 1024 * 1024
@@ -66,29 +73,30 @@ export class Recorder {
   readonly #queue: Waiting[] = []
   readonly #room = { used: 0, limit: TOTAL_LIMIT }
   #writing: Promise<void> | null = null
-  #state: RecordingStatus['state'] = 'recording'
-  #reason: string | null = null
+  /** Folders that did not take what they were given last. After a reload sessions still end that belong into the one before. */
+  readonly #troubles = new Map<string, Trouble>()
   #sessions = 0
   #dropped = 0
-  #paused = Number.NEGATIVE_INFINITY
   #looked = Number.NEGATIVE_INFINITY
 
   constructor(options: RecorderOptions) {
     this.#options = options
   }
 
-  /** From now on; `null` records nothing more, and what is open is still written. */
+  /** From now on; `null` records nothing more, and what is open is still written. What has failed is tried again at once. */
   configure(settings: RecordSettings | null): void {
     this.#settings = settings
+    for (const trouble of this.#troubles.values()) trouble.pausedUntil = Number.NEGATIVE_INFINITY
   }
 
   get status(): RecordingStatus | null {
     if (this.#settings === null) return null
     const directory = this.#path(this.#settings)
+    const trouble = this.#troubles.get(directory)
     return {
       directory,
-      state: this.#state,
-      reason: this.#reason,
+      state: trouble?.state ?? 'recording',
+      reason: trouble?.reason ?? null,
       sessions: this.#sessions,
       dropped: this.#dropped,
       bytes: this.#directory?.path === directory ? this.#directory.bytes : 0,
@@ -100,7 +108,7 @@ export class Recorder {
     const settings = this.#settings
     const { clock, random = Math.random } = this.#options
     if (settings === null || random() >= settings.sample) return null
-    if (this.#room.used >= TOTAL_LIMIT || clock.monotonic() < this.#paused) {
+    if (this.#room.used >= TOTAL_LIMIT || this.#pauses(this.#path(settings))) {
       this.#dropped++
       return null
     }
@@ -141,12 +149,12 @@ export class Recorder {
         if (await this.#ready(settings)) {
           await this.#store(session, settings)
           this.#sessions++
-          this.#became('recording')
+          this.#works(settings)
         } else this.#dropped++
       } catch (error) {
         this.#dropped++
         this.#directory = null
-        this.#became('failing', settings, (error as Error).message)
+        this.#stopped(settings, 'failing', (error as Error).message)
       } finally {
         next.notes.release()
       }
@@ -156,18 +164,17 @@ export class Recorder {
   /** False, and the reason is told, while there is no room. */
   async #ready(settings: RecordSettings): Promise<boolean> {
     const now = this.#options.clock.monotonic()
-    if (now < this.#paused) return false
     const path = this.#path(settings)
+    if (this.#pauses(path)) return false
     if (this.#directory?.path !== path) {
       this.#directory = await RecordDirectory.open(path)
       this.#pseudonyms = new Pseudonyms(this.#directory.key)
       this.#looked = Number.NEGATIVE_INFINITY
     }
-    if (this.#state === 'recording' && now < this.#looked + LOOK && this.#directory.bytes < settings.maxBytes)
-      return true
+    if (!this.#troubles.has(path) && now < this.#looked + LOOK && this.#directory.bytes < settings.maxBytes) return true
     const full = await this.#directory.full(settings)
     this.#looked = now
-    if (full !== null) this.#became('full', settings, full)
+    if (full !== null) this.#stopped(settings, 'full', full)
     return full === null
   }
 
@@ -183,19 +190,21 @@ export class Recorder {
     return directory ?? this.#options.place
   }
 
-  #became(...now: [state: 'recording'] | [state: 'full' | 'failing', settings: RecordSettings, reason: string]): void {
+  #pauses(path: string): boolean {
+    return this.#options.clock.monotonic() < (this.#troubles.get(path)?.pausedUntil ?? Number.NEGATIVE_INFINITY)
+  }
+
+  #works(settings: RecordSettings): void {
+    if (this.#troubles.delete(this.#path(settings))) this.#options.log.info({}, 'sessions are recorded again')
+  }
+
+  #stopped(settings: RecordSettings, state: Trouble['state'], reason: string): void {
     const { clock, log } = this.#options
-    const [state, settings, reason] = now
-    const was = this.#state
-    this.#state = state
-    this.#reason = reason ?? null
-    this.#paused = state === 'recording' ? Number.NEGATIVE_INFINITY : clock.monotonic() + PAUSE
-    if (was === state) return
-    if (state === 'recording') {
-      log.info({}, 'sessions are recorded again')
-      return
-    }
-    const { code, message } = hostError('RECORD_STOPPED', this.#path(settings), reason)
+    const path = this.#path(settings)
+    const was = this.#troubles.get(path)
+    this.#troubles.set(path, { state, reason, pausedUntil: clock.monotonic() + PAUSE })
+    if (was?.state === state) return
+    const { code, message } = hostError('RECORD_STOPPED', path, reason)
     log.warn({ code }, message)
   }
 }

@@ -181,6 +181,52 @@ describe('the recorder', () => {
     expect(warnings).toEqual([])
   })
 
+  it('tries at once after a reload: the corrected folder, and the same one with more room', async () => {
+    const folder = tempDir('record')
+    const broken = join(folder, 'in-the-way')
+    writeFileSync(broken, '')
+    const { recorder: one, warnings, clock, session } = recorder({ directory: broken })
+    await session()
+    expect(one.status).toMatchObject({ state: 'failing', dropped: 1 })
+    const directory = join(folder, 'corrected')
+    const settings = { ...DEFAULT_RECORD, minFree: 0, directory, maxFiles: 1 }
+    one.configure(settings)
+    expect(one.status).toMatchObject({ state: 'recording', reason: null })
+    await session()
+    // The disk is looked at now and then only.
+    await clock.advance('10s')
+    await session()
+    expect(one.status).toMatchObject({ state: 'full', sessions: 1, dropped: 2 })
+    one.configure({ ...settings, maxFiles: 2 })
+    await session()
+    expect(one.status).toMatchObject({ state: 'recording', sessions: 2, dropped: 2 })
+    expect(warnings.map(line => /in-the-way|corrected|again/.exec(line)?.[0])).toEqual([
+      'in-the-way',
+      'corrected',
+      'again',
+    ])
+  })
+
+  it('is not held up by a session that ends after the reload and belongs into the folder that fails', async () => {
+    const folder = tempDir('record')
+    const broken = join(folder, 'in-the-way')
+    writeFileSync(broken, '')
+    const { recorder: one, warnings, session } = recorder({ directory: broken })
+    const taps = ['a', 'b'].map(id => one.begin(id)!)
+    const directory = join(folder, 'corrected')
+    one.configure({ ...DEFAULT_RECORD, minFree: 0, directory })
+    for (const tap of taps) {
+      tap.notes.begin({ kind: 'helo', name: 'x' }, new MacroStore())
+      tap.observe({ type: 'session-closed', session: '', message: null, messages: 0, milliseconds: 0 })
+      await one.flush()
+      await session()
+    }
+    expect(recordings(directory).length).toBe(2)
+    expect(one.status).toMatchObject({ directory, state: 'recording', sessions: 2, dropped: 2 })
+    expect(warnings.length).toBe(1)
+    expect(warnings[0]).toContain(broken)
+  })
+
   it('survives that recording is switched off while its folder fails', async () => {
     const directory = join(tempDir('record'), 'r')
     writeFileSync(directory, '')
