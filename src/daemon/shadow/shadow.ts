@@ -3,11 +3,12 @@
  * otherwise is counted and logged.
  *
  * Its answers reach nobody. It runs in a thread of its own, so that nothing it does can delay mail; what waits for it is bounded, and a session for which there is
- * no room is dropped and counted. When it fails it stays away until the next reload. What runs in the thread is not known here: the composition root
+ * no room is dropped and counted; of differences of one kind a few a minute are logged. When it fails it stays away until the next reload. What runs in the thread is not known here: the composition root
  * starts it (`cli/shadow.ts`).
  */
 import { hostError } from '../../host/errors.ts'
 import type { HostEvent } from '../../host/observe/event.ts'
+import { JunkFilter } from '../../host/observe/junk.ts'
 import type { Logger } from '../../host/observe/logger.ts'
 import type { Clock } from '../../host/time/clock.ts'
 import { Notes } from '../../testing/recording/notes.ts'
@@ -64,12 +65,14 @@ export class Shadow {
   #state: ShadowStatus['state'] = 'starting'
   #reason: string | null = null
   #tally = new ReplayReport()
+  #seldom: JunkFilter
   #dropped = 0
 
   constructor(start: StartShadow, around: { readonly clock: Clock; readonly log: Logger }) {
     this.#start = start
     this.#clock = around.clock
     this.#log = around.log
+    this.#seldom = new JunkFilter(around.clock)
   }
 
   get status(): ShadowStatus | null {
@@ -93,6 +96,7 @@ export class Shadow {
     this.#state = 'starting'
     this.#reason = null
     this.#tally = new ReplayReport()
+    this.#seldom = new JunkFilter(this.#clock)
     this.#dropped = 0
     if (file === null) return
     const thread = this.#start(file, answer => {
@@ -153,14 +157,16 @@ export class Shadow {
     const { id, notes } = this.#waiting.shift()!
     notes.release()
     this.#tally.count(answer.messages, answer.changes)
-    for (const { sender, recipients, outcome, filters } of answer.changes) {
-      const decided =
-        outcome === null ? {} : { was: outcome.from.verdict, would: outcome.to.verdict, by: outcome.to.by }
-      const said = filters.map(({ filter, ...change }) => `${filter}: ${changeWords(change)}`)
-      this.#log.info(
-        { session: id, from: sender, to: recipients.slice(0, 5), ...decided, filters: said },
-        'the shadow differs',
-      )
-    }
+    for (const change of answer.changes) this.#tell(id, change)
+  }
+
+  /** A shadow may differ in every message: of each kind of difference a few are said, and the count is in the status. */
+  #tell(session: string, { sender, recipients, outcome, filters }: MessageChange): void {
+    const decided = outcome === null ? {} : { was: outcome.from.verdict, would: outcome.to.verdict, by: outcome.to.by }
+    const said = filters.map(({ filter, ...change }) => `${filter}: ${changeWords(change)}`)
+    const unsaid = this.#seldom.admit(JSON.stringify([decided, said]))
+    if (unsaid === null) return
+    const fields = { session, from: sender, to: recipients.slice(0, 5), ...decided, filters: said }
+    this.#log.info(unsaid === 0 ? fields : { ...fields, unsaid }, 'the shadow differs')
   }
 }
