@@ -1,10 +1,9 @@
 /** `milterhost greylist` beside a running daemon: one store, and progress for whoever sits at a terminal. */
-import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { requirePrograms } from '../interop/harness/index.ts'
-import { BIN, milterhost, place, start } from './support.ts'
+import { atTerminal, milterhost, place, start } from './support.ts'
 
 requirePrograms('script')('milterhost greylist', () => {
   it('works while the daemon runs, and shows progress on a terminal and nowhere else', async () => {
@@ -27,16 +26,10 @@ export default defineConfig({
     )
     const dump = file('spamdb.txt', rows.join(''))
     const imported = ['greylist', 'import', '--from', 'spamdb', '--no-dns', dump]
-    const terminal = (args: readonly string[]): string =>
-      spawnSync('script', ['-qec', [process.execPath, BIN, ...args].join(' '), '/dev/null'], {
-        cwd,
-        encoding: 'utf8',
-        timeout: 60_000,
-      }).stdout
-    expect(terminal(imported)).toMatch(/\r\u001b\[K\d+ of \d+ \d+ %.*3000 entries read, 6000 marks taken/s)
+    expect(atTerminal(imported, cwd)).toMatch(/\r\u001b\[K\d+ of \d+ \d+ %.*3000 entries read, 6000 marks taken/s)
     expect(milterhost(imported, { cwd })).toEqual({ code: 0, out: expect.stringContaining('6000 marks'), err: '' })
     const exported = join(cwd, 'export.jsonl')
-    expect(terminal(['greylist', 'export', '--output', exported])).toMatch(
+    expect(atTerminal(['greylist', 'export', '--output', exported], cwd)).toMatch(
       /\r\u001b\[K6000 of 6000 100 %\r\u001b\[K.*6000 marks written/s,
     )
     expect(readFileSync(exported, 'utf8').split('\n')).toHaveLength(6_002)

@@ -27,6 +27,22 @@ export function milterhost(
   return { code: status, out: stdout, err: stderr }
 }
 
+/** The same at a terminal: what was written there, of both outputs. Needs the program `script`. `to`: standard output goes to this file. */
+export function atTerminal(args: readonly string[], cwd: string, to?: string): string {
+  const command = [process.execPath, BIN, ...args].join(' ')
+  const { stdout, error } = spawnSync(
+    'script',
+    ['-qec', to === undefined ? command : `${command} > ${to}`, '/dev/null'],
+    {
+      cwd,
+      encoding: 'utf8',
+      timeout: 60_000,
+    },
+  )
+  if (error !== undefined) throw error
+  return stdout
+}
+
 /** Where it keeps what it does not forget, and its control socket: not where another test's daemon has them. */
 const ofItsOwn = (folder: string | undefined): NodeJS.ProcessEnv =>
   folder === undefined ? {} : { RUNTIME_DIRECTORY: folder, STATE_DIRECTORY: folder }
