@@ -42,6 +42,8 @@ export interface TestOptions {
    * @example provide: offer => offer(serviceKey<Ladder>('greylist.ladder'), fakeLadder)
    */
   readonly provide?: (offer: <T>(key: ServiceKey<T>, value: T) => void) => void
+  /** What plugins find in `host.rehearsal`: the configuration is only tried out. @default false */
+  readonly rehearsal?: boolean
 }
 
 /** A message and its way, for `deliver`; what is left out has a default. */
@@ -91,6 +93,7 @@ export class TestHost {
       dns: options.dns ?? fakeDns(),
       load: options.load ?? {},
       mta: options.mta ?? settings.mta ?? ('postfix' as const),
+      rehearsal: options.rehearsal ?? false,
     }
     const logs: LogLine[] = []
     const log = recorder(logs, {})
@@ -107,7 +110,7 @@ export class TestHost {
       if (!policy.enabled) continue
       try {
         const around = { clock: full.clock, log: log.child({ filter: policy.name }), services, shared }
-        const environment = { policy, ...around, limits: settings.limits }
+        const environment = { policy, ...around, limits: settings.limits, rehearsal: full.rehearsal }
         filters.push({ policy, gate: await gates.gateOf(policy), filter: await entry.create(environment) })
       } catch (error) {
         await gates.close()

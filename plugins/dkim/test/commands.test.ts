@@ -1,5 +1,5 @@
 /** The commands of the package, and what they make of what the plugin has kept. */
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
 import type { CommandCall } from 'milterhost/plugin'
 import { type FakeZone, fakeClock, fakeDns, testPlugin } from 'milterhost/testing'
@@ -130,6 +130,14 @@ describe('milterhost dmarc report', () => {
     await host.deliver({ message: MESSAGE.replace('ann@example.org', 'nobody') })
     return store
   }
+
+  it('has no rows of a configuration that is only tried out', async () => {
+    const store = `${folder({})}/dmarc.db`
+    const around = { clock: fakeClock(NOW), dns: fakeDns(ZONE), rehearsal: true }
+    await using host = await testPlugin(dkim({ reports: { store } }), around)
+    const { verdict } = await host.deliver({ from: 'ann@example.org', message: MESSAGE })
+    expect({ verdict: verdict.kind, kept: existsSync(store) }).toEqual({ verdict: 'continue', kept: false })
+  })
 
   it('writes the XML of RFC 9990, one file a domain, with counts, and says who wants it', async () => {
     const store = await kept()

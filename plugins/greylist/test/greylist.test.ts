@@ -1,10 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { definePlugin, reject, resultKey, serviceKey } from 'milterhost/plugin'
 import { type FakeZone, fakeClock, fakeDns, type TestMail, testPlugin } from 'milterhost/testing'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import spfFilter from '../../spf/src/index.ts'
 import { EmbeddedStore } from '../src/embedded.ts'
 import greylist, { type GreylistOptions } from '../src/index.ts'
@@ -31,11 +31,12 @@ const ZONE: FakeZone = {
   '9.113.0.203.list.dnswl.org': { a: ['127.0.5.2'] },
 }
 
-async function start(options: GreylistOptions = {}, zone: FakeZone = ZONE) {
+async function start(options: GreylistOptions = {}, zone: FakeZone = ZONE, rehearsal = false) {
   const clock = fakeClock()
   const host = await testPlugin(greylist({ store: { path: ':memory:' }, jitter: 0, ...options }), {
     clock,
     dns: fakeDns(zone),
+    rehearsal,
   })
   const kind = async (mail: TestMail): Promise<string> => (await host.deliver(mail)).verdict.kind
   const rule = (): unknown => host.logs.findLast(({ message }) => message.endsWith('greylisted'))?.fields
@@ -534,6 +535,44 @@ describe('options', () => {
     await expect(start({ store: { path: '/proc/greylist.sqlite' } })).rejects.toThrow(
       'store: cannot open /proc/greylist.sqlite',
     )
+  })
+})
+
+describe('a configuration that is only tried out', () => {
+  let folder: string
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'greylist-rehearsal-'))
+    vi.stubEnv('STATE_DIRECTORY', folder)
+  })
+  afterEach(() => {
+    vi.unstubAllEnvs()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  const own = (): string => join(folder, 'own.sqlite')
+  const redis = 'redis://127.0.0.1:1'
+  test.each<[string, () => GreylistOptions]>([
+    ['a file of its own', () => ({ store: { path: own() } })],
+    ['a Redis that hosts share', () => ({ store: redis })],
+    [
+      'a Redis, and a file for when it is away',
+      () => ({ store: redis, onStoreError: 'local', localStore: { path: own() } }),
+    ],
+  ])('keeps its marks in the default place and leaves %s alone', async (_, options) => {
+    await using grey = await start(options(), ZONE, true)
+    expect(await grey.kind(LINE)).toBe('tempfail')
+    await grey.clock.advance('5m')
+    expect(await grey.kind(LINE)).toBe('continue')
+    expect(grey.rule()).toMatchObject({ rule: 'passed', store: 'embedded' })
+    expect((await grey.host.check()).get('greylist')?.facts.get('health')).toBe('store ok')
+    const files = readdirSync(folder).map(name => name.split('.sqlite')[0])
+    expect(new Set(files)).toEqual(new Set(['greylist']))
+  })
+
+  test('one that serves keeps them where the options say', async () => {
+    await using grey = await start({ store: { path: own() } })
+    expect(await grey.kind(LINE)).toBe('tempfail')
+    expect(new Set(readdirSync(folder).map(name => name.split('.sqlite')[0]))).toEqual(new Set(['own']))
   })
 })
 

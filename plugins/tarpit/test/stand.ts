@@ -26,6 +26,7 @@ export interface StandOptions {
   /** Filters after the tarpit. */
   readonly after?: readonly FilterEntry[]
   readonly clock?: FakeClock
+  readonly rehearsal?: boolean
 }
 
 export class Stand {
@@ -54,7 +55,7 @@ export class Stand {
     const entry = tarpit({ store: 'memory', ...options }, { mode: more.mode ?? 'enforce' })
     const host = await testConfig(
       { filters: [entry, ...(more.after ?? []), reader()], ...(more.holds === undefined ? {} : { holds: more.holds }) },
-      { clock, dns: fakeDns(more.zone ?? {}), mta: more.mta ?? 'postfix' },
+      { clock, dns: fakeDns(more.zone ?? {}), mta: more.mta ?? 'postfix', rehearsal: more.rehearsal ?? false },
     )
     onTestFinished(() => host.close())
     return new Stand(host, clock, results)

@@ -249,3 +249,26 @@ describe('the curve of patience', () => {
     },
   )
 })
+
+describe('a configuration that is only tried out', () => {
+  const files = (path: string): string[] => readdirSync(path).map(name => name.split('.sqlite')[0]!)
+
+  it('learns as it would, and leaves the file alone', async () => {
+    const path = folder()
+    const file = join(path, 'tarpit.sqlite')
+    const stand = await Stand.start({ store: { path: file } }, { rehearsal: true })
+    expect(await stand.send()).toMatchObject({ kind: 'continue', held: 125 })
+    expect(await stand.send()).toMatchObject({ kind: 'continue', held: 0 })
+    expect(stand.decisions).toEqual(['waited', 'credited', 'known'])
+    expect(files(path)).toEqual([])
+  })
+
+  it('knows nobody whom the one that serves has learned', async () => {
+    const file = join(folder(), 'tarpit.sqlite')
+    const serves = await Stand.start({ store: { path: file } })
+    await serves.send()
+    const tried = await Stand.start({ store: { path: file } }, { rehearsal: true, clock: serves.clock })
+    expect(await tried.send()).toMatchObject({ held: 125 })
+    expect(await serves.send()).toMatchObject({ held: 0 })
+  })
+})
