@@ -24,8 +24,12 @@ export type BypassRule =
   | 'sender'
   | 'provider'
 
-/** What can be said without asking anybody. */
-export async function staticBypass(bypass: Bypass, transaction: Transaction): Promise<BypassRule | null> {
+/** What can be said without asking anybody. `trap`: a recipient is one, which no wish for mail without delay excuses. */
+export async function staticBypass(
+  bypass: Bypass,
+  transaction: Transaction,
+  trap: boolean,
+): Promise<BypassRule | null> {
   const { client, auth, recipients, waited } = transaction
   if (bypass.authenticated && auth !== null) return 'authenticated'
   if (bypass.tls && hasTrustedCertificate(transaction)) return 'tls'
@@ -35,7 +39,8 @@ export async function staticBypass(bypass: Bypass, transaction: Transaction): Pr
   if (bypass.backupMx.has(client.address)) return 'backup-mx'
   if (client.hostname !== null && client.verified && bypass.names(client.hostname.toLowerCase())) return 'name'
   if (waited) return 'tarpit'
-  if (recipients.length > 0 && recipients.every(recipient => isListed(bypass.recipients, recipient))) return 'recipient'
+  if (!trap && recipients.length > 0 && recipients.every(recipient => isListed(bypass.recipients, recipient)))
+    return 'recipient'
   if ((await bypass.when?.(attemptOf(transaction))) === true) return 'own-rule'
   return null
 }

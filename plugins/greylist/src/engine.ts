@@ -63,10 +63,10 @@ export class Engine {
     const pass = (rule: Ruling['rule'], reasons: readonly Reason[] = []): Ruling =>
       answer({ verdict: 'pass', rule, reasons, origin: null, question: null, decision: null, store: null })
 
-    const bypass = await staticBypass(options.bypass, transaction)
+    const sprung = transaction.recipients.some(recipient => isListed(options.traps.recipients, recipient))
+    const bypass = await staticBypass(options.bypass, transaction, sprung)
     if (bypass !== null) return pass(bypass)
-    if (transaction.recipients.some(recipient => isListed(options.traps.recipients, recipient)))
-      return answer(await this.#trap(transaction, signal))
+    if (sprung) return answer(await this.#trap(transaction, signal))
     connection.reasons ??= clientReasons(options.suspect, transaction, dns, signal)
     const reasons = [...(await connection.reasons), ...(await messageReasons(options.suspect, transaction))]
     // What was broken off half way must not count for the messages after this one.

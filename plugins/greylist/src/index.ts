@@ -77,8 +77,6 @@ class Greylist {
       },
       environment: process.env,
     }
-    if (options.onStoreError === 'local' && options.store.kind === 'embedded')
-      throw new Error("onStoreError: 'local' is for a store that hosts share; this one is local already")
     // What is only tried out must teach nothing to those who serve.
     const store = openStore(host.rehearsal ? { ...options, store: { kind: 'embedded', path: null } } : options, around)
     const local = options.onStoreError === 'local' && !host.rehearsal ? openLocal(options, around) : null
@@ -133,9 +131,13 @@ class Greylist {
     const { message, recipient, sender, signal } = event
     if (this.#options.learnOutbound && recipient.domain !== '' && this.#isOurs(event))
       message.outbound.add(recipient.domain)
-    if (this.#at(sender) !== 'rcpt' || isListed(this.#options.bypass.recipients, recipient)) return undefined
+    if (this.#at(sender) !== 'rcpt') return undefined
+    const { bypass, traps } = this.#options
+    // A trap is often one address of a domain that wants no delay.
+    const trap = isListed(traps.recipients, recipient)
+    if (!trap && isListed(bypass.recipients, recipient)) return undefined
     const { ruling } = message
-    if (ruling === null || isListed(this.#options.traps.recipients, recipient)) return this.#decide(event, [recipient])
+    if (ruling === null || trap) return this.#decide(event, [recipient])
     if (ruling.verdict === 'pass') return undefined
     if (message.noted++ < this.#options.limits.perTransaction)
       await this.#engine.note(ruling, sender, [recipient], signal)

@@ -36,7 +36,7 @@ export interface GreylistOptions {
   readonly wait?: { readonly ordinary?: Duration; readonly suspicious?: Duration; readonly listed?: Duration }
   /** Up to so much is added to each wait, always the same for one origin and domain. @default 0.2 */
   readonly jitter?: number
-  /** A retry later than this counts as new. @default '24h' */
+  /** A retry later than this counts as new; longer than the wait. @default '24h' */
   readonly window?: Duration
   /** How long a known client stays known after its last mail. @default '36d' */
   readonly life?: Duration
@@ -56,7 +56,7 @@ export interface GreylistOptions {
   }
   /** `false`: the reply says how many seconds are left. @default true */
   readonly quiet?: boolean
-  /** A header on mail that passed, `true` for `X-Greylist`. @default false */
+  /** A header on mail that passed, `true` for `X-Greylist`; none that mail has anyway. @default false */
   readonly header?: boolean | string
   readonly bypass?: BypassOptions
   readonly suspect?: SuspectOptions
@@ -73,9 +73,9 @@ export interface GreylistOptions {
     readonly perTransaction?: number
     /** Entries in the embedded store. @default 1_000_000 */
     readonly entries?: number
-    /** For one call of the store. @default '400ms' */
+    /** For one call of the store, at most 60 s. @default '400ms' */
     readonly storeTime?: Duration
-    /** For all DNS look-ups of one message. @default '5s' */
+    /** For all DNS look-ups of one message, at most 60 s. @default '5s' */
     readonly dnsTime?: Duration
   }
 }
@@ -114,7 +114,7 @@ export interface RedisChoice {
   readonly natMap?: Readonly<Record<string, { readonly host: string; readonly port: number }>>
   /** In front of each key. @default 'gl:' */
   readonly prefix?: string
-  /** For one command; `limits.storeTime` should be longer. @default '300ms' */
+  /** For one command; `limits.storeTime` may not be shorter. @default '300ms' */
   readonly timeout?: Duration
 }
 

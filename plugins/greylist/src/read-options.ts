@@ -16,7 +16,10 @@ import {
   s25rRules,
 } from 'milterhost/plugin'
 import { z } from 'zod'
+import { contradictions } from './contradictions.ts'
+import { addressList, enhancedCode, headerName, registeredDomains, urlText, zone, zoneList } from './option-texts.ts'
 import type { Attempt, MaybePromise } from './options.ts'
+import { PROVIDERS } from './providers.ts'
 import { type RedisTarget, readRedis } from './redis-options.ts'
 import { SENDER_KEYS, type SenderKey } from './sender.ts'
 
@@ -90,6 +93,8 @@ export interface Suspect {
 }
 
 const TEN_YEARS = 3_650 * 86_400_000
+/** No MTA waits longer for an answer to a command. Milliseconds. */
+const LONGEST_CALL = 60_000
 
 /** Runs a constructor of the host on a value, so that its complaint names the option. */
 const built = <In extends z.ZodType, Out>(schema: In, build: (value: z.output<In>) => Out) =>
@@ -102,19 +107,23 @@ const built = <In extends z.ZodType, Out>(schema: In, build: (value: z.output<In
     }
   })
 
-const duration = (standard: Duration) =>
-  built(z.union([z.string(), z.number()]).default(standard), value => parseDuration(value, TEN_YEARS))
+const duration = (standard: Duration, longest = TEN_YEARS) =>
+  built(z.unknown().default(standard), value => parseDuration(value, longest))
 const texts = z.array(z.string().min(1)).default([])
+const names = z
+  .array(
+    z.custom<NamePattern>(
+      value => typeof value === 'string' || value instanceof RegExp || typeof value === 'function',
+      'must be a domain, a regular expression or a function',
+    ),
+  )
+  .default([])
 const networkList = built(texts, networks)
-const namePattern = z.custom<NamePattern>(
-  value => typeof value === 'string' || value instanceof RegExp || typeof value === 'function',
-  'must be a domain, a regular expression or a function',
-)
 const predicate = <Answer>() =>
   z
     .custom<(attempt: Attempt) => MaybePromise<Answer>>(value => typeof value === 'function', 'must be a function')
     .optional()
-const addresses = built(texts, list => new Set(list.map(text => text.toLowerCase())))
+const addresses = built(texts, addressList)
 
 const bypassSchema = z.strictObject({
   authenticated: z.boolean().default(true),
@@ -122,30 +131,33 @@ const bypassSchema = z.strictObject({
   local: built(z.boolean().default(true), local => networks(local ? PRIVATE_NETWORKS : [])),
   networks: networkList,
   backupMx: networkList,
-  names: built(z.array(namePattern).default([]), anyName),
+  names: built(names, anyName),
   senders: addresses,
   recipients: addresses,
   dnswl: z
-    .strictObject({ zone: z.string().default('list.dnswl.org'), score: z.int().min(0).max(3).default(1) })
+    .strictObject({
+      zone: built(z.string().default('list.dnswl.org'), zone),
+      score: z.int().min(0).max(3).default(1),
+    })
     .optional(),
-  providers: built(
-    z.array(z.string()).optional(),
-    list => new Set((list ?? PROVIDERS).map(name => name.toLowerCase())),
-  ),
+  providers: built(z.array(z.string()).default([...PROVIDERS]), registeredDomains),
   when: predicate<boolean>(),
 })
 
 const suspectSchema = z.strictObject({
   s25r: built(
     z
-      .union([
-        z.boolean(),
-        z.strictObject({ whitelist: z.array(namePattern).default([]), blacklist: z.array(namePattern).default([]) }),
-      ])
+      .union(
+        [
+          z.boolean(),
+          z.strictObject({ whitelist: names, blacklist: names }, 'must be true, false or { whitelist, blacklist }'),
+        ],
+        'must be true, false or { whitelist, blacklist }',
+      )
       .default(true),
     s25r => (s25r === false ? null : s25rRules({ ipv6: true, ...(s25r === true ? {} : s25r) })),
   ),
-  dnsbl: texts,
+  dnsbl: built(texts, zoneList),
   spf: built(
     z.array(z.enum(['fail', 'softfail', 'neutral', 'none', 'permerror', 'temperror'])).default(['fail', 'softfail']),
     list => new Set<string>(list),
@@ -154,20 +166,14 @@ const suspectSchema = z.strictObject({
   when: predicate<boolean | string>(),
 })
 
-export const optionsSchema: z.ZodType<Options, unknown> = z.strictObject({
+const STORE = "must be 'embedded', { path: '/a/file' }, or a URL or the options of a Redis, such as redis://127.0.0.1"
+
+const shape = z.strictObject({
   mode: z.enum(['suspicious', 'all']).default('suspicious'),
   at: z.enum(['rcpt', 'data', 'eom']).optional(),
   store: built(
     z
-      .union([
-        z
-          .string()
-          .regex(
-            /^(embedded$|rediss?:\/\/)/,
-            "must be 'embedded', { path: '/a/file' } or a URL such as redis://127.0.0.1",
-          ),
-        z.record(z.string(), z.unknown()),
-      ])
+      .union([z.string().regex(/^(embedded$|rediss?:\/\/)/, STORE), z.record(z.string(), z.unknown())], STORE)
       .default('embedded'),
     readStore,
   ),
@@ -188,16 +194,19 @@ export const optionsSchema: z.ZodType<Options, unknown> = z.strictObject({
   sender: z.enum(SENDER_KEYS).default('normalised'),
   reply: z
     .strictObject({
-      code: z.union([z.literal(421), z.literal(450), z.literal(451)]).default(450),
-      enhanced: z.templateLiteral(['4.', z.int(), '.', z.int()]).default('4.7.1'),
-      text: z.union([z.string().min(1), z.array(z.string()).min(1)]).default('Greylisted, try again later'),
-      url: z.string().optional(),
+      code: z.literal([421, 450, 451]).default(450),
+      enhanced: built(z.string().default('4.7.1'), enhancedCode),
+      text: z
+        .union([z.string(), z.array(z.string())], 'must be a text or a list of lines')
+        .refine(text => [text].flat().some(line => line.trim() !== ''), 'must not be empty')
+        .default('Greylisted, try again later'),
+      url: built(z.string(), urlText).optional(),
     })
     .prefault({}),
   quiet: z.boolean().default(true),
   header: built(
-    z.union([z.boolean(), z.string().regex(/^[\x21-\x39\x3b-\x7e]+$/, 'must be the name of a header')]).default(false),
-    header => (header === true ? 'X-Greylist' : header === false ? null : header),
+    z.union([z.boolean(), z.string()], 'must be true, false or the name of a header').default(false),
+    headerName,
   ),
   bypass: bypassSchema.prefault({}),
   suspect: suspectSchema.prefault({}),
@@ -209,10 +218,15 @@ export const optionsSchema: z.ZodType<Options, unknown> = z.strictObject({
       perOrigin: z.int().min(1).default(50),
       perTransaction: z.int().min(1).max(20).default(20),
       entries: z.int().min(1_000).default(1_000_000),
-      storeTime: duration('400ms'),
-      dnsTime: duration('5s'),
+      storeTime: duration('400ms', LONGEST_CALL),
+      dnsTime: duration('5s', LONGEST_CALL),
     })
     .prefault({}),
+})
+
+export const optionsSchema: z.ZodType<Options, unknown> = shape.superRefine((options, context) => {
+  for (const { path, message } of contradictions(options))
+    context.addIssue({ code: 'custom', path: path.split('.'), message })
 })
 
 function readStore(given: string | Readonly<Record<string, unknown>>): EmbeddedTarget | RedisTarget {
@@ -222,36 +236,3 @@ function readStore(given: string | Readonly<Record<string, unknown>>): EmbeddedT
     throw new Error('path must be that of a file')
   return { kind: 'embedded', path: given.path ?? null }
 }
-
-/** Large senders that retry from many addresses; each publishes SPF. */
-const PROVIDERS: readonly string[] = [
-  'gmail.com',
-  'googlemail.com',
-  'google.com',
-  'outlook.com',
-  'hotmail.com',
-  'live.com',
-  'msn.com',
-  'microsoft.com',
-  'yahoo.com',
-  'aol.com',
-  'icloud.com',
-  'me.com',
-  'apple.com',
-  'gmx.de',
-  'gmx.net',
-  'web.de',
-  't-online.de',
-  'mail.ru',
-  'yandex.ru',
-  'qq.com',
-  'proton.me',
-  'protonmail.com',
-  'fastmail.com',
-  'zoho.com',
-  'amazon.com',
-  'amazonses.com',
-  'facebookmail.com',
-  'paypal.com',
-  'github.com',
-]

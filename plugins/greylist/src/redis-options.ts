@@ -58,7 +58,7 @@ const schema = z.strictObject({
   password: z.string().optional(),
   tls,
   sentinels: z.array(server(26_379)).min(1).optional(),
-  name: z.string().min(1).default('mymaster'),
+  name: z.string().min(1).optional(),
   sentinelUsername: z.string().optional(),
   sentinelPassword: z.string().optional(),
   sentinelTls: tls,
@@ -69,28 +69,34 @@ const schema = z.strictObject({
     .min(1)
     .regex(/^[^{}\s]+$/, 'must have no braces and no spaces')
     .default('gl:'),
-  timeout: z.union([z.string(), z.number()]).default('300ms'),
+  timeout: z.unknown().default('300ms'),
 })
+
+type Given = z.output<typeof schema>
+
+/** Options that only mean something beside another one, which they are listed under. */
+const BESIDE = {
+  host: ['port'],
+  sentinels: ['name', 'sentinelUsername', 'sentinelPassword', 'sentinelTls'],
+} as const satisfies Partial<Record<keyof Given, readonly (keyof Given)[]>>
 
 /** Reads the value of `store`. Throws an `Error` that says what is wrong with it. */
 export function readRedis(given: string | Readonly<Record<string, unknown>>): RedisTarget {
   const parsed = schema.safeParse(typeof given === 'string' ? { url: given } : given)
   if (!parsed.success) throw new Error(parsed.error.issues.map(told).join('; '))
   const read = parsed.data
-  const ways = (['url', 'socket', 'host', 'sentinels', 'cluster'] as const).filter(way => read[way] !== undefined)
-  if (ways.length !== 1)
-    throw new Error(`exactly one of url, socket, host, sentinels and cluster has to be given, not ${ways.length}`)
-  if (read.cluster !== undefined && (read.db ?? 0) !== 0) throw new Error('db: a Cluster has no database but 0')
+  checkTogether(read)
   const fromUrl: FromUrl = read.url === undefined ? {} : readUrl(read.url)
+  checkBesideUrl(read, fromUrl)
   const secure = read.tls === undefined ? fromUrl.tls : tlsOf(read.tls)
-  const { sentinelTls } = read
+  const { sentinelTls, name = 'mymaster' } = read
   const db = read.db ?? fromUrl.db
   const username = read.username ?? fromUrl.username
   const password = read.password ?? fromUrl.password
   const at: Server = { host: fromUrl.host ?? read.host ?? '127.0.0.1', port: fromUrl.port ?? read.port ?? 6379 }
   const connection: RedisOptions = {
     ...(read.socket === undefined ? {} : { path: read.socket }),
-    ...(ways[0] === 'url' || ways[0] === 'host' ? at : {}),
+    ...(read.url === undefined && read.host === undefined ? {} : at),
     ...(db === undefined ? {} : { db }),
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
@@ -99,7 +105,7 @@ export function readRedis(given: string | Readonly<Record<string, unknown>>): Re
       ? {}
       : {
           sentinels: read.sentinels,
-          name: read.name,
+          name,
           ...(read.sentinelUsername === undefined ? {} : { sentinelUsername: read.sentinelUsername }),
           ...(read.sentinelPassword === undefined ? {} : { sentinelPassword: read.sentinelPassword }),
           ...(sentinelTls === undefined || sentinelTls === false
@@ -114,7 +120,7 @@ export function readRedis(given: string | Readonly<Record<string, unknown>>): Re
     read.cluster !== undefined
       ? `${scheme} cluster ${nodes(read.cluster)}`
       : read.sentinels !== undefined
-        ? `${scheme} ${read.name} of sentinels ${nodes(read.sentinels)}`
+        ? `${scheme} ${name} of sentinels ${nodes(read.sentinels)}`
         : (read.socket ?? `${scheme}://${nodes([at])}/${db ?? 0}`)
   return {
     kind: 'redis',
@@ -127,10 +133,34 @@ export function readRedis(given: string | Readonly<Record<string, unknown>>): Re
   }
 }
 
+/** Throws for options that contradict each other, or that would do nothing. */
+function checkTogether(read: Given): void {
+  const ways = (['url', 'socket', 'host', 'sentinels', 'cluster'] as const).filter(way => read[way] !== undefined)
+  if (ways.length !== 1)
+    throw new Error(`exactly one of url, socket, host, sentinels and cluster has to be given, not ${ways.length}`)
+  for (const [way, names] of Object.entries(BESIDE) as [keyof typeof BESIDE, readonly (keyof Given)[]][]) {
+    const idle = names.find(name => read[name] !== undefined && read[way] === undefined)
+    if (idle !== undefined) throw new Error(`${idle}: goes with ${way} only, and here ${ways[0]} is given`)
+  }
+  if (read.natMap !== undefined && read.sentinels === undefined && read.cluster === undefined)
+    throw new Error(`natMap: goes with sentinels or cluster only, and here ${ways[0]} is given`)
+  if (read.cluster !== undefined && (read.db ?? 0) !== 0) throw new Error('db: a Cluster has no database but 0')
+}
+
+/** What the URL says, no option may say otherwise. */
+function checkBesideUrl(read: Given, fromUrl: FromUrl): void {
+  const twice = (['db', 'username', 'password'] as const).find(
+    name => read[name] !== undefined && fromUrl[name] !== undefined,
+  )
+  if (twice !== undefined) throw new Error(`${twice}: stands in url too; give it once`)
+  if (read.tls === false && fromUrl.tls !== undefined)
+    throw new Error('tls: false contradicts url, which begins with rediss; write redis:// for a server without TLS')
+}
+
 const tlsOf = (given: boolean | object): ConnectionOptions | undefined =>
   given === false ? undefined : given === true ? {} : (given as ConnectionOptions)
 
-function timeoutOf(given: string | number): number {
+function timeoutOf(given: unknown): number {
   try {
     return parseDuration(given, 60_000)
   } catch (error) {
@@ -159,6 +189,7 @@ function readUrl(text: string): FromUrl {
   const database = /^\/(\d*)$/.exec(url.pathname || '/')?.[1]
   if (database === undefined || url.search !== '' || url.hash !== '')
     throw new Error('url: after host and port only the number of a database may come; give the rest as options')
+  if (url.port === '0') throw new Error('url: the port must be from 1 to 65535')
   return {
     host: url.hostname.replace(/^\[|\]$/g, ''),
     ...(url.port === '' ? {} : { port: Number(url.port) }),
@@ -169,5 +200,11 @@ function readUrl(text: string): FromUrl {
   }
 }
 
-const told = ({ path, message }: z.core.$ZodIssue): string =>
-  path.length === 0 ? message : `${path.join('.')}: ${message}`
+function told({ path, ...issue }: z.core.$ZodIssue): string {
+  if (issue.code === 'unrecognized_keys')
+    return `there is no option ${issue.keys.join(', ')}; it has path (of a file), or for a Redis ${Object.keys(schema.shape).join(', ')}`
+  // Of the ways to write a server the text is the one that says what is wrong with it.
+  const inner = issue.code === 'invalid_union' ? issue.errors.flat().find(({ code }) => code === 'custom') : undefined
+  const message = inner?.message ?? (issue.code === 'invalid_union' ? 'must be host:port' : issue.message)
+  return path.length === 0 ? message : `${path.join('.')}: ${message}`
+}

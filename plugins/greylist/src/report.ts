@@ -28,6 +28,9 @@ export function decisionRecord({ verdict, rule, reasons, origin, question, decis
   }
 }
 
+/** What the reply may have to say, in seconds: ten years. */
+const LONGEST_WAIT = 315_360_000
+
 /** Makes the replies; throws at once when the postmaster's text cannot be sent. */
 export function replies({ reply, quiet }: Pick<Options, 'reply' | 'quiet'>): (ruling: Ruling) => Verdict {
   const { code, enhanced, url } = reply
@@ -39,6 +42,7 @@ export function replies({ reply, quiet }: Pick<Options, 'reply' | 'quiet'>): (ru
     return tempfail([...lines.slice(0, -1), last], { code, enhanced })
   }
   const plain = make(0)
+  if (!quiet) make(LONGEST_WAIT)
   // A store that cannot be asked is our trouble, and no greylisting.
   const down = tempfail('Temporary local problem, try again later', { code: 451, enhanced: '4.3.0' })
   return ({ rule, decision }) => {

@@ -487,10 +487,6 @@ describe('what is told', () => {
     })
   })
 
-  test('a reply that cannot be sent is refused when the configuration is loaded', async () => {
-    await expect(start({ reply: { text: 'line\rbreak' } })).rejects.toThrow(/reply|line/i)
-  })
-
   test('a header says how it passed; a forged one is taken away', async () => {
     await using grey = await start({ header: true })
     await grey.kind(LINE)
@@ -518,19 +514,7 @@ describe('what is told', () => {
   })
 })
 
-describe('options', () => {
-  test.each<[GreylistOptions, string]>([
-    [{ window: 'soon' }, 'window'],
-    [{ bypass: { networks: ['10.0.0.0/33'] } }, 'networks'],
-    [{ store: 'mysql://x' as never }, 'store'],
-    [{ secret: 'short' }, 'secret'],
-    [{ header: 'X Grey' }, 'header'],
-    [{ onStoreError: 'local' }, 'onStoreError'],
-    [{ reply: { enhanced: '5.7.1' as never } }, 'enhanced'],
-  ])('%j is refused with its name', async (options, name) => {
-    await expect(start(options)).rejects.toThrow(name)
-  })
-
+describe('the store', () => {
   test('a file that cannot be opened is told with its path', async () => {
     await expect(start({ store: { path: '/proc/greylist.sqlite' } })).rejects.toThrow(
       'store: cannot open /proc/greylist.sqlite',

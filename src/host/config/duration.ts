@@ -23,9 +23,13 @@ export function parseDuration(value: unknown, longest: number = LONGEST): number
     throw new RangeError(`must be a length of time such as "30s", "5m" or a number of seconds, not ${show(value)}`)
   }
   if (milliseconds < 1) throw new RangeError(`must be longer than zero, not ${show(value)}`)
-  if (milliseconds > longest)
-    throw new RangeError(`must be at most ${Math.floor(longest / UNITS.d!)} days, not ${show(value)}`)
+  if (milliseconds > longest) throw new RangeError(`must be at most ${longestText(longest)}, not ${show(value)}`)
   return Math.round(milliseconds)
+}
+
+const longestText = (longest: number): string => {
+  const days = Math.floor(longest / UNITS.d!)
+  return days > 0 ? `${days} days` : formatDuration(longest)
 }
 
 function parseText(text: string): number | null {

@@ -91,22 +91,31 @@ export function anyName(patterns: readonly NamePattern[]): (name: string) => boo
   const domains = new Set<string>()
   const tests: ((name: string) => boolean)[] = []
   for (const pattern of patterns) {
-    if (typeof pattern === 'string' && pattern.trim() !== '')
-      domains.add(
-        pattern
-          .trim()
-          .toLowerCase()
-          .replace(/^\.|\.$/g, ''),
-      )
+    if (typeof pattern === 'string') domains.add(domainOf(pattern))
     else if (pattern instanceof RegExp) tests.push(stateless(pattern))
     else if (typeof pattern === 'function') tests.push(pattern)
-    else throw new RangeError(`${JSON.stringify(pattern)} is not a domain, a regular expression or a function`)
+    else throw noPattern(pattern)
   }
   return name => {
     for (let at = 0; at >= 0; at = name.indexOf('.', at) + 1 || -1) if (domains.has(name.slice(at))) return true
     return tests.some(test => test(name))
   }
 }
+
+/** A pattern in the form that names are compared in. `*.example.com` and the like would never be met; `[192.0.2.1]` is a HELO. */
+function domainOf(pattern: string): string {
+  const name = pattern
+    .trim()
+    .toLowerCase()
+    .replace(/^\.|\.$/g, '')
+  if (!/^[^.\s*@/<>,]+(\.[^.\s*@/<>,]+)*$/.test(name)) throw noPattern(pattern)
+  return name
+}
+
+const noPattern = (pattern: unknown): RangeError =>
+  new RangeError(
+    `${JSON.stringify(pattern)} is not a domain such as "example.com" (with all below it), a regular expression or a function`,
+  )
 
 /** A `g` or `y` pattern remembers where it stopped, and would answer every other question wrong. */
 function stateless(pattern: RegExp): (name: string) => boolean {

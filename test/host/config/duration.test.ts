@@ -35,6 +35,11 @@ describe('a duration', () => {
     expect(() => parseDuration(written)).toThrow(new RangeError(message))
   })
 
+  it('beyond a limit of one’s own is refused with that limit', () => {
+    expect(() => parseDuration('2m', 60_000)).toThrow('must be at most 1m, not "2m"')
+    expect(() => parseDuration('11d', 10 * 86_400_000)).toThrow('must be at most 10 days, not "11d"')
+  })
+
   it.each([
     [30_000, '30s'],
     [300_000, '5m'],

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type S25rOptions, type S25rRule, s25rRules } from '../../../src/host/policy/s25r.ts'
+import { anyName, type S25rOptions, type S25rRule, s25rRules } from '../../../src/host/policy/s25r.ts'
 
 const check = (hostname: string | null, options: S25rOptions = {}, address = '192.0.2.1'): S25rRule | null =>
   s25rRules(options)({ address, hostname, verified: hostname !== null })
@@ -95,6 +95,19 @@ describe('S25R', () => {
   })
 
   it('refuses a pattern that is none', () => {
+    for (const pattern of [
+      '',
+      ' ',
+      '.',
+      '*.example.com',
+      'a b.example',
+      'user@example.com',
+      'a..example',
+      'a.example/24',
+    ])
+      expect(() => anyName([pattern])).toThrow(`${JSON.stringify(pattern)} is not a domain such as "example.com"`)
+    for (const name of ['localhost', 'bücher.example', '[192.0.2.1]', '_spf.example.com', '[ipv6:2001:db8::1]'])
+      expect(anyName([name.toUpperCase()])(name)).toBe(true)
     expect(() => s25rRules({ whitelist: [''] })).toThrow(RangeError)
     expect(() => s25rRules({ blacklist: [7 as never] })).toThrow('7 is not a domain')
   })
