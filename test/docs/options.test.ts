@@ -1,6 +1,6 @@
 /**
  * The README of each plugin names every option of its schema, with its default, and package.json the hooks that it may have.
- * Those of the configuration itself: test/host/config/documentation.test.ts.
+ * Those of the configuration itself: reference.test.ts.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,16 +1,17 @@
 /**
- * The tables of docs/configuration.md and docs/conditions.md say what the code does: the defaults are those of a configuration that says
- * nothing, and of the doc comments; each condition that can be imported has a row, and is decided at the stage that the row says.
+ * The tables of the documentation are those that the code gives, and what they are made of is whole: every option is explained, and its
+ * default is that of the code. Each condition that can be imported has a row, and is decided at the stage that the row says.
  */
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { z } from 'zod'
+import { Comments } from '../../site/tables/comments.ts'
+import { optionsOf } from '../../site/tables/options.ts'
+import { pagesWithTables } from '../../site/tables/pages.ts'
 import * as conditions from '../../src/conditions.ts'
-import { parseDuration } from '../../src/host/config/duration.ts'
-import { DEFAULT_TIMEOUTS } from '../../src/host/config/schema.ts'
-import { parseSize } from '../../src/host/config/size.ts'
-import { validateConfig } from '../../src/host/config/validate.ts'
-import { pageText, ROOT } from './pages.ts'
+import { pageText } from './pages.ts'
 
 /** The cells of each row of a table of the page, between two texts. */
 function rows(page: string, from: string, to: string): string[][] {
@@ -18,75 +19,73 @@ function rows(page: string, from: string, to: string): string[][] {
   return [...part.matchAll(/^\| (.*) \|$/gm)].map(([, row]) => row!.split(/ \| /).map(cell => cell.trim()))
 }
 
-/** What a cell says as code; `null` where it says it in words. */
-const literal = (cell: string): string | null => /^`([^`]+)`$/.exec(cell)?.[1] ?? null
+describe('the tables of the documentation', () => {
+  const written = pagesWithTables()
 
-const settled = validateConfig({}, 'nothing', () => {}).settings as unknown as Record<string, unknown>
+  it.each([...written])('of %s are up to date', (page, text) => {
+    expect(pageText(page), 'npm run docs:reference brings the tables up to date').toBe(text)
+  })
 
-const at = (path: string): unknown =>
-  path.split('.').reduce<unknown>((value, key) => (value as Record<string, unknown> | undefined)?.[key], settled)
+  it('have the defaults and bounds of the code', () => {
+    const page = written.get('docs/configuration.md')!.replace(/ +/g, ' ')
+    expect(page).toContain("| `dns.total` | duration | `'6s'` |")
+    expect(page).toContain('| `holds.perClient` | whole number, at least 1 | `2` |')
+    expect(page).toContain("| `timeouts.command` | duration | `'30s'` |")
+    expect(page.match(/^\| `[\w.]+` \|/gm)!.length).toBeGreaterThan(60)
+  })
+})
 
-/** All that a text of a configuration may be read as. */
-function readings(text: string): unknown[] {
-  const value = /^'.*'$/.test(text) ? text.slice(1, -1) : (JSON.parse(text) as unknown)
-  const read = (parse: (value: unknown) => unknown): unknown[] => {
+describe('an option', () => {
+  /** What is wrong with a type and a schema. */
+  function faults(type: string, schema: z.ZodObject): string {
+    const folder = mkdtempSync(join(tmpdir(), 'milterhost-reference-'))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    writeFileSync(join(folder, 'type.ts'), `export interface Options {\n${type}\n}\n`)
+    const members = new Comments(folder, ['type.ts']).membersOf('type.ts', 'Options')
     try {
-      return [parse(value)]
-    } catch {
-      return []
+      optionsOf('Options', { schema, members, settle: written => ({ tries: 5, ...written }), least: {}, later: [] })
+      return ''
+    } catch (error) {
+      return (error as Error).message
     }
   }
-  return [value, ...read(parseDuration), ...read(parseSize)]
-}
 
-describe('docs/configuration.md', () => {
-  /** Where the settings have another shape, or the default is made when it is needed. */
-  const ELSEWHERE: readonly RegExp[] = [
-    /^listen(\.|$)/,
-    /^liveness$/,
-    /^record\./,
-    /^budget\.end$/,
-    /^spool\.directory$/,
-    /^filters$/,
-  ]
-
-  const keys = rows('docs/configuration.md', '## Keys', '## Holds').filter(([key]) => literal(key!) !== null)
-  const literals = keys.map(([key, , value]) => [literal(key!)!, literal(value!)] as const)
-  const said = literals.filter(([key, value]) => value !== null && !ELSEWHERE.some(pattern => pattern.test(key)))
-
-  it.each(said)('the default of %s is %s', (key, value) => {
-    expect(readings(value!)).toContainEqual(at(key))
+  it.each([
+    ['/** How many. @default 5 */ readonly tries?: number', ''],
+    [
+      'readonly tries?: number',
+      'Options.tries has no doc comment: say what it does\nOptions.tries does not say its @default',
+    ],
+    ['/** @default 5 */ readonly tries?: number', 'Options.tries has no doc comment: say what it does'],
+    ['/** How many. */ readonly tries?: number', 'Options.tries does not say its @default'],
+    ['/** How many. @default 6 */ readonly tries?: number', 'Options.tries: its @default is 6; the code has another'],
+    ['', 'Options.tries is taken by the schema, and not in the type'],
+    [
+      '/** How many. @default 5 */ readonly tries?: number\n/** One more. @default none */ readonly more?: string',
+      'Options.more is in the type, and the schema does not take it',
+    ],
+    [
+      `/** ${'How many. '.repeat(20)} @default 5 */ readonly tries?: number`,
+      'Options.tries: its doc comment is longer than 190 characters: put the rest under @remarks',
+    ],
+  ])('%s: %s', (type, message) => {
+    expect(faults(type, z.strictObject({ tries: z.int().describe('whole number').optional() }))).toBe(message)
   })
 
-  it('is looked at', () => {
-    expect(said.length).toBeGreaterThan(20)
+  it('in an option is looked at too', () => {
+    const schema = z.strictObject({
+      cache: z.union([z.literal(false), z.strictObject({ size: z.boolean() })]).optional(),
+    })
+    expect(
+      faults('/** Keeps answers. @default none */ readonly cache?: false | { readonly size: boolean }', schema),
+    ).toBe('Options.cache.size has no doc comment: say what it does')
   })
 
-  it.each(Object.entries(DEFAULT_TIMEOUTS))('the default of timeouts.%s is that of the code', (name, milliseconds) => {
-    const entries = rows('docs/configuration.md', '## Entries of `filters`', '## Mistakes')
-    const row = entries.find(([key]) => literal(key!) === `timeouts.${name}`)
-    expect(readings(literal(row![2]!)!)).toContain(milliseconds)
-  })
-
-  it('says what the doc comments say', () => {
-    const source = readFileSync(join(ROOT, 'src/host/config/config.ts'), 'utf8')
-    const comments = new Map<string, string>()
-    const path: string[] = []
-    let comment = ''
-    for (const line of source.split('export interface Config {')[1]!.split('\n}\n')[0]!.split('\n')) {
-      if (/^ *(\/\*\*|\*)/.test(line)) comment += `${line}\n`
-      const key = /^( +)readonly (\w+)\?:(.*)$/.exec(line)
-      if (key === null) continue
-      path.splice(key[1]!.length / 2 - 1, path.length, key[2]!)
-      const given = /@default (?:'([^']+)'|(\d[\d.]*))/.exec(comment)
-      if (given !== null) comments.set(path.join('.'), given[1] ?? given[2]!)
-      comment = ''
-    }
-    expect(comments.size).toBeGreaterThan(20)
-    const different = literals.filter(
-      ([key, value]) => value !== null && comments.has(key) && comments.get(key) !== value.replaceAll("'", ''),
+  it('needs words for the values it takes', () => {
+    const schema = z.strictObject({ when: z.date().optional() })
+    expect(faults('/** The day. @default none */ readonly when?: Date', schema)).toBe(
+      'Options.when says not which values it takes: give its schema words with .describe(…)',
     )
-    expect(different).toEqual([])
   })
 })
 

@@ -24,10 +24,10 @@ export type Size = string | number
 
 /** What every entry of `filters` takes, plugin or socket. */
 export interface EntryOptions {
-  /** Name in logs, commands and answers. Default: the plugin's name; a socket is always named. Unique in the list. */
+  /** Name in logs, commands and answers, unique in the list. @default the plugin's name; a socket is always named */
   readonly name?: string
   /**
-   * When the filter cannot do its work. `accept` means "go on without this filter" and is logged and counted.
+   * What happens when the filter cannot do its work. `accept` means "go on without this filter", and is logged and counted.
    * @default 'tempfail'
    */
   readonly onFailure?: OnFailure
@@ -36,7 +36,7 @@ export interface EntryOptions {
    * @default 'enforce'
    */
   readonly mode?: 'enforce' | 'observe'
-  /** Longest time for one answer; always also bounded by what is left of the chain's budget. */
+  /** Longest time for one answer; always also bounded by what is left of the budget of the chain. */
   readonly timeouts?: {
     /** Connecting and negotiating, external milters only. @default '10s' */
     readonly connect?: Duration
@@ -45,28 +45,35 @@ export interface EntryOptions {
     /** The whole content and the end of the message. @default '5m' */
     readonly end?: Duration
   }
-  /** `false`: checked, listed, never run. @default true */
+  /** `false`: checked and listed, never run. @default true */
   readonly enabled?: boolean
   /**
-   * For which mail: a condition of `milterhost/conditions`, or a function of the facts. The filter is not contacted before it is decided. One that
-   * cannot be decided is a failure of this filter. @default all mail
+   * For which mail (docs/conditions.md). The filter is not contacted before it is decided.
+   * @remarks A condition of `milterhost/conditions`, or a function of the facts. One that cannot be decided is a failure of this filter.
+   * @default all mail
    */
   readonly when?: ConditionLike
   /**
-   * For which users: a list of addresses and domains, a function of the recipient, or a look-up of `milterhost/lookups` from recipient to yes, no or
-   * options. @default all
+   * For which users (docs/conditions.md#users).
+   * @remarks A list of addresses and domains, a function of the recipient, or a look-up of `milterhost/lookups` from recipient to yes, no or options.
+   * @default all recipients
    */
   readonly users?: Users
   /**
-   * When recipients of one message differ in wanting the filter: `any`: it takes part for those who do; `all`: only if every one does;
-   * `split`: those who differ from the first are told 451, so that the client sends them apart.
+   * What happens when recipients of one message differ in wanting the filter (docs/conditions.md#several-recipients).
+   * @remarks
+   * - `'any'`: it takes part for those who do.
+   * - `'all'`: it takes part only if every one does.
+   * - `'split'`: those who differ from the first are told 451, so that the client sends them apart.
    * @default 'any'
    */
   readonly recipients?: RecipientMode
   /**
-   * What a refusal, discarding or quarantine of the whole message by a filter that only some of its recipients want means: `apply`: it holds
-   * for all; `drop-recipients`: those recipients are taken off without a word to the sender, the others get the mail; `quarantine`: the whole
-   * message is quarantined. A temporary failure always is for all.
+   * What a refusal, discarding or quarantine of the whole message means when only some of its recipients want the filter.
+   * @remarks
+   * - `'apply'`: it holds for all, as a temporary failure always does.
+   * - `'drop-recipients'`: those recipients are taken off without a word to the sender, the others get the mail.
+   * - `'quarantine'`: the whole message is quarantined.
    * @default 'apply'
    */
   readonly mixed?: MixedMode

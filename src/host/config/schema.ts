@@ -1,7 +1,7 @@
 /**
- * The shape of a configuration: every key, how it is read, and its default.
+ * The shape of a configuration: every key, what it takes in words, how it is read, and its default.
  *
- * Written once: the validation, the suggestions for misspelt keys and the test of the documentation all read the keys from
+ * Written once: the validation, the suggestions for misspelt keys and the tables of the documentation all read the keys from
  * here. Entries of `filters` have their own schema because each is reported under its own name.
  */
 import { z } from 'zod'
@@ -12,6 +12,7 @@ import { type CentralPolicy, checkPolicy, checkUsers, type Users } from '../poli
 import type { Endpoint, LivenessSource } from '../time/liveness.ts'
 import { parseDuration } from './duration.ts'
 import { parseEndpoint } from './endpoint.ts'
+import { keysAt, shorter } from './keys.ts'
 import { shown } from './problem.ts'
 import {
   type AuthenticationSettings,
@@ -30,28 +31,36 @@ import {
 } from './settings.ts'
 import { parseSize } from './size.ts'
 
-/** A value read by a function that throws a `RangeError` whose message completes "‹option› …". */
-const read = <T>(parse: (value: unknown) => T): z.ZodType<T> =>
-  z.unknown().transform((value, context): T => {
-    try {
-      return parse(value)
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error
-      context.addIssue({ code: 'custom', message: error.message })
-      return z.NEVER
-    }
-  }) as z.ZodType<T>
+/**
+ * A value read by a function that throws a `RangeError` whose message completes "‹option› …". `words` name the values it takes, with
+ * their bounds, for the documentation.
+ */
+const read = <T>(words: string, parse: (value: unknown) => T): z.ZodType<T> =>
+  z
+    .unknown()
+    .transform((value, context): T => {
+      try {
+        return parse(value)
+      } catch (error) {
+        if (!(error instanceof RangeError)) throw error
+        context.addIssue({ code: 'custom', message: error.message })
+        return z.NEVER
+      }
+    })
+    .describe(words) as z.ZodType<T>
 
-const duration = read(parseDuration)
+const duration = read('duration', parseDuration)
 
-const size = read(value => {
+const sizeOrNone = read('size, or 0', parseSize)
+
+const size = read('size', value => {
   const bytes = parseSize(value)
   if (bytes < 1) throw new RangeError('must be more than zero')
   return bytes
 })
 
 const whole = (least: number): z.ZodType<number> =>
-  read(value => {
+  read(`whole number, at least ${least}`, value => {
     if (!Number.isSafeInteger(value) || (value as number) < least) {
       throw new RangeError(`must be a whole number of at least ${least}, not ${shown(value)}`)
     }
@@ -60,34 +69,34 @@ const whole = (least: number): z.ZodType<number> =>
 
 const count = whole(1)
 
-const shareOrCount = read(value => {
+const shareOrCount = read('share above 0, up to 1, or whole number of sessions', value => {
   if (typeof value === 'number' && value > 0 && (value <= 1 || Number.isSafeInteger(value))) return value
   throw new RangeError(`must be a share such as 0.75, or a whole number of sessions, not ${shown(value)}`)
 })
 
-const share = read(value => {
+const share = read('share, 0 to 1', value => {
   if (typeof value === 'number' && value >= 0 && value <= 1) return value
   throw new RangeError(`must be a share from 0 to 1, such as 0.01 for one in a hundred, not ${shown(value)}`)
 })
 
-const absolutePath = read(value => {
+const absolutePath = read('absolute path', value => {
   if (typeof value === 'string' && value.startsWith('/')) return value
   throw new RangeError(`must be an absolute path, not ${shown(value)}`)
 })
 
-const text = read(value => {
+const text = read('text', value => {
   if (typeof value !== 'string' || value.trim() === '') throw new RangeError(`must be a text, not ${shown(value)}`)
   return value
 })
 
-const authservId = read(value => {
+const authservId = read('name of a host or domain', value => {
   if (typeof value !== 'string' || !/^[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?$/.test(value)) {
     throw new RangeError(`must be the name of a host or domain, such as mx.example.com, not ${shown(value)}`)
   }
   return value
 })
 
-const mode = read(value => {
+const mode = read('permission bits', value => {
   const bits =
     typeof value === 'string' && /^(?:0o?)?[0-7]{3}$/.test(value) ? Number.parseInt(value.slice(-3), 8) : value
   if (!Number.isSafeInteger(bits) || (bits as number) < 0 || (bits as number) > 0o777) {
@@ -97,13 +106,13 @@ const mode = read(value => {
   return bits as number
 })
 
-const group = read(value => {
+const group = read('name or number', value => {
   if (typeof value === 'string' && value !== '') return value
   if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number
   throw new RangeError(`must be the name or number of a group, not ${shown(value)}`)
 })
 
-const server = read(value => {
+const server = read('address or `address:port`', value => {
   const [, v6, v4, port = '53'] = typeof value === 'string' ? (SERVER.exec(value) ?? []) : []
   const address = typeof value === 'string' && z.ipv6().safeParse(value).success ? value : (v6 ?? v4 ?? '')
   const number = address === value ? 53 : Number(port)
@@ -116,12 +125,15 @@ const server = read(value => {
 const ADDRESS = z.union([z.ipv4(), z.ipv6()])
 const SERVER = /^(?:\[([0-9a-f:.]+)\]|([0-9.]+))(?::(\d{1,5}))?$/i
 
-const servers = read(value => {
+const servers = read('list', value => {
   const list: unknown[] = Array.isArray(value) ? value : [value]
   if (list.length === 0) throw new RangeError('must name at least one server')
   return list
-}).pipe(z.array(server))
-const liveness = read((value): 'proc' | 'off' | LivenessSource => {
+})
+  .pipe(z.array(server))
+  .describe("`'192.0.2.1'`, `'192.0.2.1:53'`, `'[2001:db8::1]:53'`, or a list of them")
+
+const liveness = read("`'proc'`, `'off'`, `agent(…)`, or a source", (value): 'proc' | 'off' | LivenessSource => {
   if (value === 'proc' || value === 'off') return value
   if (typeof value === 'object' && value !== null) {
     const { name, open } = value as Partial<LivenessSource>
@@ -186,7 +198,11 @@ export const DEFAULT_SPOOL_MEMORY: number = 256 * 1024
 export const DEFAULT_SPOOL_SHARED: number = 64 * 1024 * 1024
 export const DEFAULT_SOCKET_MODE: number = 0o660
 
-const listenObject = z.strictObject({ address: text, mode: mode.optional(), group: group.optional() })
+const listenObject = z.strictObject({
+  address: text.describe('address'),
+  mode: mode.optional(),
+  group: group.optional(),
+})
 
 const budget = z.strictObject({ command: duration.optional(), end: duration.optional() })
 
@@ -202,7 +218,7 @@ const limits = z.strictObject({
 const authentication = z.strictObject({
   authservId: authservId.optional(),
   removeForged: z.boolean().optional(),
-  removeAlso: z.array(authservId).optional(),
+  removeAlso: z.array(authservId).describe('list of such names').optional(),
 })
 
 const holds = z.strictObject({
@@ -213,9 +229,9 @@ const holds = z.strictObject({
 })
 
 const spool = z.strictObject({
-  directory: text.optional(),
-  memory: read(parseSize).optional(),
-  shared: read(parseSize).optional(),
+  directory: text.describe('path').optional(),
+  memory: sizeOrNone.optional(),
+  shared: sizeOrNone.optional(),
 })
 
 const record = z.strictObject({
@@ -226,7 +242,7 @@ const record = z.strictObject({
     .optional(),
   maxBytes: size.optional(),
   maxFiles: count.optional(),
-  minFree: read(parseSize).optional(),
+  minFree: sizeOrNone.optional(),
 })
 
 const log = z.strictObject({
@@ -236,7 +252,7 @@ const log = z.strictObject({
 
 const dns = z.strictObject({
   servers: servers.optional(),
-  search: z.array(text).optional(),
+  search: z.array(text).describe('list of domains').optional(),
   timeout: duration.optional(),
   tries: count.optional(),
   total: duration.optional(),
@@ -244,21 +260,26 @@ const dns = z.strictObject({
   messageLookups: count.optional(),
   messageTime: duration.optional(),
 })
-const control = z.strictObject({ socket: text.optional() })
+
+const control = z.strictObject({ socket: text.describe('absolute path').optional() })
+
 const mtaKind = z.enum(['postfix', 'sendmail'])
-const mta = z.strictObject({ kind: mtaKind.optional(), addresses: z.array(read(parseEndpoint)).optional() })
+const mta = z.strictObject({
+  kind: mtaKind.optional(),
+  addresses: z.array(read("`'192.0.2.1:25'`, `'[::1]:25'`, `'*:25'`, `25`", parseEndpoint)).optional(),
+})
 
 const detect = z.strictObject({ watch: z.boolean().optional() })
 
 const config = z.strictObject({
-  listen: z.unknown().optional(),
-  filters: z.array(z.unknown()).optional(),
+  listen: shorter('address, `{ address, mode, group }`, or a list of them', listenObject).optional(),
+  filters: z.array(z.unknown()).describe('list of entries').optional(),
   budget: budget.optional(),
   limits: limits.optional(),
   authentication: authentication.optional(),
   holds: holds.optional(),
   spool: spool.optional(),
-  mta: z.unknown().optional(),
+  mta: shorter("`'postfix'`, `'sendmail'`, or `{ kind, addresses }`", mta).optional(),
   liveness: liveness.optional(),
   onClientLeft: z.enum(['421', 'tempfail', 'accept', 'discard']).optional(),
   dns: dns.optional(),
@@ -266,8 +287,8 @@ const config = z.strictObject({
   shadow: absolutePath.optional(),
   log: log.optional(),
   detect: detect.optional(),
-  control: z.unknown().optional(),
-  policy: read(checkPolicy).optional(),
+  control: shorter('`{ socket }` or `false`', control).optional(),
+  policy: read('object, function or look-up', checkPolicy).optional(),
 })
 
 /** Everything but the entries, `listen`, `mta` and `control`, which `validate.ts` looks at one by one. */
@@ -285,12 +306,12 @@ const entry = z.strictObject({
     .strictObject({ connect: duration.optional(), command: duration.optional(), end: duration.optional() })
     .optional(),
   enabled: z.boolean().optional(),
-  when: read(value => {
+  when: read('condition, or function of the facts', value => {
     const when = asCondition(value)
     macroRules(when)
     return when
   }).optional(),
-  users: read(checkUsers).optional(),
+  users: read('list, function or look-up', checkUsers).optional(),
   recipients: z.enum(['any', 'all', 'split']).optional(),
   mixed: z.enum(['apply', 'drop-recipients', 'quarantine']).optional(),
 })
@@ -304,46 +325,11 @@ export const DEFAULT_TIMEOUTS: { readonly connect: number; readonly command: num
   end: 300_000,
 }
 
-const NESTED: Readonly<Record<string, readonly string[]>> = {
-  '': Object.keys(config.shape),
-  budget: Object.keys(budget.shape),
-  limits: Object.keys(limits.shape),
-  authentication: Object.keys(authentication.shape),
-  holds: Object.keys(holds.shape),
-  spool: Object.keys(spool.shape),
-  dns: Object.keys(dns.shape),
-  record: Object.keys(record.shape),
-  log: Object.keys(log.shape),
-  detect: Object.keys(detect.shape),
-}
-
 /** The keys known at a path of the configuration. */
-export const configKeysAt = (path: readonly PropertyKey[]): readonly string[] =>
-  path[0] === 'listen'
-    ? Object.keys(listenObject.shape)
-    : path[0] === 'mta'
-      ? Object.keys(mta.shape)
-      : path[0] === 'control'
-        ? Object.keys(control.shape)
-        : (NESTED[path.join('.')] ?? [])
+export const configKeysAt = (path: readonly PropertyKey[]): readonly string[] => keysAt(config, path)
 
 /** The keys known at a path of an entry's options. */
-export const entryKeysAt = (path: readonly PropertyKey[]): readonly string[] =>
-  path[0] === 'timeouts' ? Object.keys(DEFAULT_TIMEOUTS) : Object.keys(entry.shape)
-
-/** Every key, dotted, as the documentation lists them. */
-export function allKeys(): string[] {
-  const keys: string[] = []
-  for (const [parent, names] of Object.entries(NESTED)) {
-    for (const name of names) if (!(name in NESTED)) keys.push(parent === '' ? name : `${parent}.${name}`)
-  }
-  for (const name of Object.keys(listenObject.shape)) keys.push(`listen.${name}`)
-  for (const name of Object.keys(mta.shape)) keys.push(`mta.${name}`)
-  for (const name of Object.keys(control.shape)) keys.push(`control.${name}`)
-  for (const name of Object.keys(entry.shape)) if (name !== 'timeouts') keys.push(`entry.${name}`)
-  for (const name of Object.keys(DEFAULT_TIMEOUTS)) keys.push(`entry.timeouts.${name}`)
-  return keys
-}
+export const entryKeysAt = (path: readonly PropertyKey[]): readonly string[] => keysAt(entry, path)
 
 /** Limits with the defaults filled in. */
 export const limitsOf = (given: ParsedConfig['limits']): Limits => ({ ...DEFAULT_LIMITS, ...present(given) })

@@ -1,0 +1,106 @@
+/**
+ * Which pages of `docs/` get tables from the code, and what fills each place in them.
+ *
+ * A type of options belongs to one page, on which each of its options has exactly one place. Everything that is wrong stops it.
+ */
+import { readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { slugOf } from '../slug.ts'
+import { filled, headingOver, placesOf } from './blocks.ts'
+import { Comments } from './comments.ts'
+import { table, withLinks } from './markdown.ts'
+import { type Option, optionsOf } from './options.ts'
+import { OPTION_TYPES } from './types.ts'
+
+const root = resolve(import.meta.dirname, '../..')
+
+/** Every page with tables as it has to be. */
+export function pagesWithTables(): ReadonlyMap<string, string> {
+  const comments = new Comments(root, [...new Set(Object.values(OPTION_TYPES).map(({ file }) => file))])
+  const pages = new Set(Object.values(OPTION_TYPES).map(({ page }) => page))
+  return new Map([...pages].map(page => [page, pageWithTables(page, comments)]))
+}
+
+function pageWithTables(page: string, comments: Comments): string {
+  const text = readFileSync(join(root, page), 'utf8')
+  const fills = new Map<string, string>()
+  for (const [type, { file, page: its, ...source }] of Object.entries(OPTION_TYPES)) {
+    if (its !== page) continue
+    const options = optionsOf(type, { ...source, members: comments.membersOf(file, type) })
+    const places = placesFor(type, options, placesOf(text), page)
+    const headings = new Map([...places].flatMap(([place, keys]) => keys.map(key => [key, headingOver(text, place)])))
+    fills.set(`overview of ${type}`, overview(options, headings))
+    const linked = options.map(option => withLinksIn(option, page))
+    for (const [place, keys] of places)
+      fills.set(place, optionTable(linked.filter(option => keys.includes(keyOf(option)))))
+  }
+  return filled(text, what => {
+    const fill = fills.get(what)
+    if (fill === undefined) throw new Error(`${page}: nothing is known of "${what}"`)
+    return fill
+  })
+}
+
+const withLinksIn = (option: Option, page: string): Option => ({
+  ...option,
+  initial: withLinks(root, page, option.initial),
+  meaning: withLinks(root, page, option.meaning),
+  remarks: withLinks(root, page, option.remarks),
+})
+
+const keyOf = ({ path }: Option): string => path.split('.')[0]!
+
+/** Each place with options of the type, and the keys that it is for. */
+function placesFor(
+  type: string,
+  options: readonly Option[],
+  places: readonly string[],
+  page: string,
+): ReadonlyMap<string, readonly string[]> {
+  const keys = [...new Set(options.map(keyOf))]
+  const chosen = new Map(
+    places
+      .map(place => [place, /^options of (\w+)(?:: (.+))?$/.exec(place)] as const)
+      .filter(([, match]) => match?.[1] === type)
+      .map(([place, match]) => [place, match![2]?.split(', ') ?? keys] as const),
+  )
+  const named = [...chosen.values()].flat()
+  for (const key of keys)
+    if (named.filter(name => name === key).length !== 1)
+      throw new Error(
+        `${page} must have one place for ${type}.${key}: <!-- options of ${type}: ${key} (written by npm run docs:reference) -->`,
+      )
+  for (const name of named)
+    if (!keys.includes(name)) throw new Error(`${page} has a place for ${type}.${name}, which is not there`)
+  return chosen
+}
+
+/** What a group says stands over its own table, what does not fit into a cell below. */
+function optionTable(options: readonly Option[]): string {
+  const leads = new Set(options.map(keyOf)).size === 1 ? options.filter(({ group }) => group) : []
+  const rows = options
+    .filter(option => !leads.includes(option))
+    .map(({ path, values, initial, meaning }) => [`\`${path}\``, values, initial, inOneLine(meaning)])
+  const more = options.filter(({ remarks }) => remarks !== '')
+  return [
+    ...leads.map(({ meaning }) => meaning),
+    table(['option', 'values', 'default', 'meaning'], rows),
+    ...more.map(({ path, remarks }) => `\`${path}\`:${remarks.startsWith('- ') ? '\n\n' : ' '}${remarks}`),
+  ]
+    .filter(part => part !== '')
+    .join('\n\n')
+}
+
+/** One row for each key: the first thing said of it, and the way to the place where all is. */
+const overview = (options: readonly Option[], headings: ReadonlyMap<string, string>): string =>
+  table(
+    ['key', 'meaning'],
+    options
+      .filter(({ path }) => !path.includes('.'))
+      .map(({ path, meaning }) => [`[\`${path}\`](#${slugOf(headings.get(path)!)})`, firstOf(meaning)]),
+  )
+
+const firstOf = (meaning: string): string =>
+  `${/^.*?(?=[.;:]( |$))/.exec(meaning)![0].replace(/ \(docs\/[^)]*\)/, '')}.`
+
+const inOneLine = (text: string): string => text.replaceAll(/\n+/g, ' ')
