@@ -108,14 +108,21 @@ export class Channel implements DecodeOptions {
     if (this.usable) this.#transport.write(bytes)
   }
 
+  /** The next reply, if it is there. */
+  queued(): Reply | undefined {
+    const reply = this.#queue.shift()
+    if (reply !== undefined) this.#listenAgain(reply)
+    return reply
+  }
+
   /** The next reply. */
   receive(): Reply | Promise<Reply> {
-    return this.#queued() ?? new Promise((resolve, reject) => this.#await({ resolve, reject }))
+    return this.queued() ?? new Promise((resolve, reject) => this.#await({ resolve, reject }))
   }
 
   /** The next reply if it is there already; else `waiter` is told, without the detour of a promise. */
   receiveBy(waiter: Waiter<Reply>): Reply | null {
-    const reply = this.#queued()
+    const reply = this.queued()
     if (reply !== undefined) return reply
     this.#await(waiter)
     return null
@@ -186,16 +193,10 @@ export class Channel implements DecodeOptions {
   /** To whoever waits, once the whole chunk is cut: only then is a reply that nobody asked for seen by `quiet`. */
   #hand(): void {
     const reader = this.#reader
-    const reply = reader === null ? undefined : this.#queued()
+    const reply = reader === null ? undefined : this.queued()
     if (reply === undefined) return
     this.#reader = null
     reader!.resolve(reply)
-  }
-
-  #queued(): Reply | undefined {
-    const reply = this.#queue.shift()
-    if (reply !== undefined) this.#listenAgain(reply)
-    return reply
   }
 
   #await(waiter: Waiter<Reply>): void {

@@ -3,11 +3,14 @@
  * message, and its edits until the verdict.
  *
  * A state machine without I/O: `advance` writes what may be sent now and says what is missing to go on; `piece` and `reply`
- * bring it. Today one reply is awaited for each packet that has one; a milter known to bear more could be given more here
- * and nowhere else. `converse` runs it over a channel.
+ * bring it. `converse` runs it over a channel.
  *
  * libmilter never answers a command out of order, so the order here is the law: D only before T, N and E, nothing after an
- * answer that ends the message.
+ * answer that ends the message. So one reply is awaited for each packet that has one. A milter of which it is known that it bears
+ * more (`pipelining`) is sent all that comes before the end of the message without a wait, and its replies are counted off afterwards;
+ * the end itself waits for them, since what a milter does at the end it cannot take back. A milter that has sent an answer
+ * that ends the message while it had more to read may reply to that or not (libmilter does not): nobody can tell, so the
+ * connection is not used again.
  */
 import { hostError } from '../../host/errors.ts'
 import type { MaybePromise } from '../../host/filter.ts'
@@ -37,6 +40,8 @@ export interface ContentOptions {
   readonly edits: EditCollector
   /** The milter wants DATA and was not told: an MTA before version 4 has none. */
   readonly dataOwed: boolean
+  /** It takes packets before it has answered those before them. */
+  readonly pipelining: boolean
   refused(detail: string): void
 }
 
@@ -45,6 +50,8 @@ export type Want = 'reply' | 'piece' | 'room' | 'done'
 
 /** Written but not sent before it is sent at the latest. */
 const ENOUGH = 64 * 1024
+/** Replies that a pipelined milter may owe; a channel holds more than that, so its replies never stop it from reading. */
+const MOST_OWED = 128
 
 export class ContentMachine {
   /** The answer, once `advance` says `done`. */
@@ -52,7 +59,10 @@ export class ContentMachine {
   readonly #options: ContentOptions
   #next: Place | 'nothing' = 'data'
   #header = 0
-  #awaited: Place | null = null
+  /** Of what has been written, what is to be answered still, in the order of the answers. */
+  readonly #owed: Record<(typeof ANSWERED)[number], number> = { data: 0, header: 0, eoh: 0, body: 0, eom: 0 }
+  #owes = 0
+  #torn = false
 
   constructor(options: ContentOptions) {
     this.#options = options
@@ -60,13 +70,23 @@ export class ContentMachine {
 
   /** What the milter is being asked. */
   get place(): Place {
-    return this.#awaited ?? (this.#next === 'nothing' ? 'eom' : this.#next)
+    return this.#asked ?? (this.#next === 'nothing' ? 'eom' : this.#next)
+  }
+
+  /** It may have replied already. */
+  get owes(): boolean {
+    return this.#owes > 0
+  }
+
+  /** The milter has spoken for the message while it had more to read: what else it says means nothing. */
+  get torn(): boolean {
+    return this.#torn
   }
 
   advance(writer: PacketWriter): Want {
     const { terms, message, dataOwed } = this.#options
     for (;;) {
-      if (this.#awaited !== null) return 'reply'
+      if (this.#mustWait) return 'reply'
       if (writer.length >= ENOUGH) return 'room'
       switch (this.#next) {
         case 'data':
@@ -95,7 +115,7 @@ export class ContentMachine {
           this.#next = 'nothing'
           this.#macros(writer, 'eom')
           writeCommand(writer, { kind: 'eom', chunk: NO_BYTES })
-          this.#awaited = 'eom'
+          this.#expect('eom')
           break
         default:
           return 'done'
@@ -115,16 +135,31 @@ export class ContentMachine {
   /** The reply that `advance` wanted. A promise when an edit must be stored first. */
   reply(reply: Reply): void | Promise<void> {
     const { filter, terms, edits, refused } = this.#options
-    const place = this.#awaited!
+    const place = this.#asked!
     if (neededAction(reply.kind) !== 0 && place === 'eom') return edits.take(reply)
-    this.#awaited = null
+    this.#owed[place]--
+    this.#owes--
     if (place === 'body' && reply.kind === 'skip') {
       if (!terms.maySkip) throw hostError('MILTER_PROTOCOL', filter, place, 'SKIP was not negotiated')
       this.#next = 'eom'
       return
     }
     this.verdict = verdictOf(reply, filter, place, refused)
-    if (this.verdict.kind !== 'continue') this.#next = 'nothing'
+    if (this.verdict.kind === 'continue') return
+    this.#next = 'nothing'
+    this.#torn = this.#owes > 0
+    this.#owes = 0
+  }
+
+  /** What the next reply is an answer to. */
+  get #asked(): (typeof ANSWERED)[number] | null {
+    if (this.#owes === 0) return null
+    return ANSWERED.find(place => this.#owed[place] > 0)!
+  }
+
+  get #mustWait(): boolean {
+    if (this.#owes === 0) return false
+    return !this.#options.pipelining || this.#owes >= MOST_OWED || this.#next === 'eom' || this.#next === 'nothing'
   }
 
   #plain(writer: PacketWriter, kind: 'data' | 'eoh'): void {
@@ -140,10 +175,17 @@ export class ContentMachine {
   }
 
   #await(place: 'data' | 'header' | 'eoh' | 'body'): void {
-    if (this.#options.terms.answers(place)) this.#awaited = place
+    if (this.#options.terms.answers(place)) this.#expect(place)
+  }
+
+  #expect(place: (typeof ANSWERED)[number]): void {
+    this.#owed[place]++
+    this.#owes++
   }
 }
 
+/** In the order of the wire. */
+const ANSWERED = ['data', 'header', 'eoh', 'body', 'eom'] as const
 const NO_BYTES = Buffer.alloc(0)
 
 /** Runs a machine over a channel to its end. Rejects with what went wrong; then the channel is not to be used again. */
@@ -205,8 +247,15 @@ class Pump implements Waiter<Reply> {
   #step(): boolean {
     const channel = this.#channel
     const machine = this.#machine
+    const early = machine.owes ? channel.queued() : undefined
+    if (early !== undefined) return this.#take(early)
     const want = machine.advance(this.#writer)
     channel.stage = machine.place
+    if (want === 'done') {
+      if (!machine.torn) channel.quiet()
+      void this.#end(() => this.#done(machine.verdict))
+      return false
+    }
     if (want === 'piece') {
       const piece = this.#pieces.next()
       if (!(piece instanceof Promise)) return this.#feed(piece)
@@ -221,11 +270,6 @@ class Pump implements Waiter<Reply> {
     const room = this.#send()
     if (room !== undefined) {
       room.then(this.run, this.reject)
-      return false
-    }
-    if (want === 'done') {
-      channel.quiet()
-      void this.#end(() => this.#done(machine.verdict))
       return false
     }
     return want === 'room' || this.#receive()

@@ -43,6 +43,7 @@ export interface SocketFilterOptions {
   readonly version: 2 | 3 | 4 | 6
   readonly headerRules: HeaderRules
   readonly choice: MacroChoice
+  readonly pipelining: boolean
   /** Milliseconds for connecting and negotiating. */
   readonly connectTimeout: number
   /** Bytes of a replacement body, and edits, of one message. */
@@ -73,6 +74,7 @@ export class SocketFilter implements Filter, Milter, Prober {
   readonly kind = 'socket'
   readonly headerRules: HeaderRules
   readonly choice: MacroChoice
+  readonly pipelining: boolean
   readonly editLimit: number
   readonly keeper: Keeper
   readonly places: Places | null
@@ -92,6 +94,7 @@ export class SocketFilter implements Filter, Milter, Prober {
     this.name = options.name
     this.headerRules = options.headerRules
     this.choice = options.choice
+    this.pipelining = options.pipelining
     this.editLimit = options.limits.edits
     this.keeper = options.keeper.value
     this.places = options.concurrency === null ? null : this.keeper.places(options.concurrency)

@@ -49,6 +49,8 @@ export interface Met {
 export interface Milter {
   readonly name: string
   readonly choice: MacroChoice
+  /** It takes packets of the content before it has answered those before them. */
+  readonly pipelining: boolean
   /** Most edits of one message. */
   readonly editLimit: number
   readonly keeper: Keeper
@@ -401,7 +403,7 @@ export class SocketSession implements FilterSession, Resting {
 
   async #content(event: MessageEvent, told: Told): Promise<MessageAnswer> {
     const terms = this.#terms!
-    const { name: filter, choice, editLimit: limit, keeper } = this.#milter
+    const { name: filter, choice, editLimit: limit, keeper, pipelining } = this.#milter
     if (terms.wants('rcpt') && told.recipients === 0) throw new Error(`${filter}: a message without a recipient`)
     const refused = (detail: string): void => this.#context.refused('message', detail)
     const edits = new EditCollector({ filter, terms, limit, newBody: () => this.#context.newBody(), refused })
@@ -414,6 +416,7 @@ export class SocketSession implements FilterSession, Resting {
         choice,
         edits,
         dataOwed: terms.wants('data') && !told.data,
+        pipelining,
         refused,
       })
       told.anything = true
@@ -422,6 +425,7 @@ export class SocketSession implements FilterSession, Resting {
       )
       told.over = true
       this.#message = null
+      if (machine.torn) this.#leave()
       keeper.passed(event.message)
       const keeps = verdict.kind === 'continue' || verdict.kind === 'accept'
       return { verdict, edits: keeps ? await edits.finish() : [] }

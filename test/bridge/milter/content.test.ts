@@ -85,6 +85,28 @@ describe('the body', () => {
     }
   })
 
+  test('and ten thousand header fields come to a pipelined milter that is slow to read and to answer', async () => {
+    const milter = await rawMilter({ on: { L: (_, { seen }) => (seen % 1000 === 0 ? [['sleep', 0.05], 'c'] : ['c']) } })
+    const { body, content } = await spooled(5_000_000)
+    const headers = Array.from({ length: 10_000 }, (_, i): [string, string] => [`X-${i}`, ` ${'v'.repeat(i % 100)}`])
+    const play = await playAt(milter.address, { pipelining: true }).greet()
+    expect((await play.send({ headers, body })).message?.verdict).toEqual(CONTINUE)
+    expect(headersOf(milter)).toEqual(headers.map(([name, value]) => [name, value.slice(1)]))
+    expect(bodyOf(milter).equals(content)).toBe(true)
+    expect((await play.send()).message?.verdict).toEqual(CONTINUE)
+    expect(milter.letters()).toMatch(/^OCHMRT(L{10000})NB+EMRTLNBE$/)
+  })
+
+  test('to a pipelined milter that skips ends soon, and the next message has its own answers', async () => {
+    const milter = await rawMilter({ protocol: 0x400, on: { B: ['s'] } })
+    const { body } = await spooled(20_000_000)
+    const play = await playAt(milter.address, { pipelining: true }).greet()
+    expect((await play.send({ body })).message?.verdict).toEqual(CONTINUE)
+    expect(bodyOf(milter).length).toBeLessThan(20_000_000)
+    expect((await play.send()).message?.verdict).toEqual(CONTINUE)
+    expect(play.refused).toEqual([])
+  })
+
   test('to a milter that does not read waits in the spool and not in memory, until the host gives up', async () => {
     const address = `unix:${tempDir('deaf')}/milter.sock`
     await deafMilter(address.slice(5))

@@ -20,7 +20,7 @@ describe('a socket entry', () => {
       defaultName: 'opendkim',
       describe: 'inet:8891@127.0.0.1',
       options: { onFailure: 'accept', version: 4 },
-      ownOptions: ['version', 'macros', 'headerIndex', 'concurrency', 'health', 'launch'],
+      ownOptions: ['version', 'macros', 'headerIndex', 'concurrency', 'pipelining', 'health', 'launch'],
     })
   })
 
@@ -46,6 +46,7 @@ describe('a socket entry', () => {
     ['unix:/x', { macros: { mail: { i: 7 } } }, /macros.mail.i must be a string or true, not 7/],
     ['unix:/x', { macros: { mail: { i: 'a\0' } } }, /macros.mail.i holds a NUL/],
     ['unix:/x', { concurrency: 0 }, /concurrency must be a whole number of at least 1, not 0/],
+    ['unix:/x', { pipelining: 'yes' }, /pipelining must be true or false, not "yes"/],
     ['unix:/x', { concurrency: '5' }, /concurrency must be a whole number of at least 1, not "5"/],
     ['unix:/x', { health: '1m' }, /health must be an object such as .*, not "1m"/],
     ['unix:/x', { health: { intervall: '1m' } }, /health.intervall is not an option; did you mean "interval"/],

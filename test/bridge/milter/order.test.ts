@@ -30,16 +30,20 @@ class Wire implements Transport {
   readonly idle = true
   readonly #peer: Libmilter
   readonly #cuts: Cuts
+  readonly #writes: string[]
   channel: Channel | null = null
   #at = 0
 
-  constructor(peer: Libmilter, cuts: Cuts) {
+  constructor(peer: Libmilter, cuts: Cuts, writes: string[]) {
     this.#peer = peer
     this.#cuts = cuts
+    this.#writes = writes
   }
 
   write(bytes: Buffer): boolean {
+    const before = this.#peer.letters.length
     this.#bring(this.#peer.hear(bytes))
+    this.#writes.push(this.#peer.letters.slice(before))
     return true
   }
 
@@ -72,6 +76,9 @@ interface Setting {
   readonly cuts?: Cuts
   /** What the host knows of the milter before the session: what it wants, or nothing. */
   readonly known?: boolean
+  readonly pipelining?: boolean
+  /** It does not answer what comes out of order, as libmilter. */
+  readonly mute?: boolean
 }
 
 class Conversation {
@@ -79,22 +86,25 @@ class Conversation {
   readonly session: SocketSession
   readonly macros = new MacroStore()
   readonly refused: string[] = []
+  /** The letters of each write, over all connections. */
+  readonly writes: string[] = []
   readonly signal: AbortSignal = new AbortController().signal
 
-  constructor({ version, protocol, answers, cuts = [], known = true }: Setting) {
+  constructor({ version, protocol, answers, cuts = [], known = true, pipelining = false, mute = false }: Setting) {
     const offer = offerToMilter(6, 0x1ff, 0x1fffff)
     const terms = new Terms(acceptAnswer(offer, { version, actions: 0x1ff, protocol, symbols: [] }))
-    this.peer = new Libmilter({ version, protocol: terms.protocol, answer: answers })
+    this.peer = new Libmilter({ version, protocol: terms.protocol, answer: answers, silent: mute })
     const milter: Milter = {
       name: 'ext',
       choice: new MacroChoice(),
+      pipelining,
       editLimit: 100,
       keeper: new Keeper(fakeClock(), () => 0.5),
       places: null,
       needs: () => (known ? terms.needs(new Map()) : null),
       withWriter: use => use(new PacketWriter()),
       meet: async () => {
-        const wire = new Wire(this.peer, cuts)
+        const wire = new Wire(this.peer, cuts, this.writes)
         const channel = new Channel('ext', wire, {}, milter.keeper)
         wire.channel = channel
         await channel.send(encodeCommand({ kind: 'negotiate', ...offer }))
@@ -158,8 +168,8 @@ class Conversation {
     return this.session.message({ macros: this.macros, message }, this.signal)
   }
 
-  /** A message as the chain tells it: no further than the filter lets it, given up after `steps` of it. */
-  async tellMessage({ recipients, unknowns, steps }: MessagePlan): Promise<void> {
+  /** A message as the chain tells it: no further than the filter lets it, given up after `steps` of it. The answer to its content. */
+  async tellMessage({ recipients, unknowns, steps }: MessagePlan): Promise<MessageAnswer | void> {
     let left = steps
     const given = (): boolean => left-- <= 0
     const stop = (): void => this.session.abort()
@@ -175,7 +185,7 @@ class Conversation {
     }
     if (given() || accepted === 0 || (await this.data()).kind !== 'continue') return stop()
     if (given()) return stop()
-    await this.message()
+    return this.message()
   }
 }
 
@@ -258,6 +268,74 @@ describe('libmilter answers everything it is sent', () => {
     await talk.data()
     expect(await talk.message()).toEqual({ verdict: { kind: 'continue' }, edits: [] })
     expect(talk.peer.unanswered).toEqual([])
+  })
+})
+
+describe('a milter that is pipelined', () => {
+  /** What each place of a message is answered, whatever was sent before: C, H, M, R, T, three header fields, N, two pieces, E. */
+  const byPlace = (letters: readonly string[], protocol: number): ((command: string) => Buffer) => {
+    let counts = new Map<string, number>()
+    return command => {
+      if (command === 'M') counts = new Map()
+      const nth = counts.get(command) ?? 0
+      counts.set(command, nth + 1)
+      const letter = letters['CHMRTLLLNBBE'.indexOf(command) + nth] ?? 'c'
+      return frame(letter === 's' && (command !== 'B' || (protocol & 0x400) === 0) ? 'c' : letter)
+    }
+  }
+
+  test('decides what it decides one packet at a time, whatever it answers and where', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        setting,
+        fc.array(plan, { maxLength: 3 }),
+        replies,
+        fc.boolean(),
+        async (chosen, plans, letters, mute) => {
+          const run = async (pipelining: boolean): Promise<unknown[]> => {
+            const answers = byPlace(letters, chosen.protocol)
+            const talk = new Conversation({ ...chosen, answers, pipelining, mute: pipelining && mute })
+            const said: unknown[] = [await talk.connect(), await talk.helo()]
+            for (const message of plans) said.push(await talk.tellMessage(message))
+            talk.session.close()
+            return said
+          }
+          expect(await run(true)).toEqual(await run(false))
+        },
+      ),
+      { numRuns: 1500 },
+    )
+  })
+
+  test('is sent the content in one write, and the end when it has answered', async () => {
+    const talk = new Conversation({ version: 6, protocol: 0, answers: () => frame('c'), pipelining: true })
+    await talk.mail()
+    await talk.rcpt(false)
+    await talk.data()
+    expect((await talk.message()).verdict).toEqual({ kind: 'continue' })
+    expect(talk.writes).toEqual(['O', 'DM', 'DR', 'DT', 'LLLDNBB', 'DE'])
+    expect(talk.peer.unanswered).toEqual([])
+  })
+
+  test.each([true, false])(
+    'and speaks in the middle is told nothing of the end, and met anew (mute: %s)',
+    async mute => {
+      const answers = (command: string): Buffer => frame(command === 'L' ? 'r' : 'c')
+      const talk = new Conversation({ version: 6, protocol: 0, answers, pipelining: true, mute })
+      const whole: MessagePlan = { recipients: [false], unknowns: [false, false], steps: 99 }
+      expect((await talk.tellMessage(whole))?.verdict).toEqual({ kind: 'reject', reply: null })
+      expect((await talk.tellMessage(whole))?.verdict).toEqual({ kind: 'reject', reply: null })
+      expect(talk.peer.letters).toBe('ODMDRDTLLLDNBBQODMDRDTLLLDNBBQ')
+    },
+  )
+
+  test('and answers once too often is not believed', async () => {
+    const answers = (command: string): Buffer => Buffer.concat([frame('c'), frame(command === 'N' ? 'c' : 'p')])
+    const talk = new Conversation({ version: 6, protocol: 0, answers, pipelining: true })
+    await talk.mail()
+    await talk.rcpt(false)
+    await talk.data()
+    await expect(talk.message()).rejects.toMatchObject({ code: 'MILTER_PROTOCOL' })
   })
 })
 
