@@ -14,6 +14,8 @@ import { BenchError, type Tools } from './tools.ts'
 export interface Effort {
   readonly rounds: number
   readonly seconds: number
+  /** Seconds of load before the first round, for each lane. */
+  readonly warmUp: number
 }
 
 /** One lane over all its rounds: medians, except errors. */
@@ -111,7 +113,7 @@ export async function measure(
     ]
     const { beside } = cell
     if (beside) lanes.push(seconds => sample(stand.subject, stand.subjectAddress, beside.connections, seconds))
-    for (const lane of lanes) await lane(Math.min(1, effort.seconds))
+    for (const lane of lanes) await lane(effort.warmUp)
     const rounds: Sample[][] = []
     for (let i = 0; i < effort.rounds; i++) {
       const round: Sample[] = []

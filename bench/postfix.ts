@@ -19,6 +19,7 @@ export interface PostfixOptions {
   readonly quick: boolean
   readonly self: boolean
   readonly edit: boolean
+  readonly pipelining: boolean
   readonly json: boolean
 }
 
@@ -57,7 +58,12 @@ export async function runPostfix(tools: Tools, options: PostfixOptions): Promise
     const listen = join(folder, 'host')
     const chained = milters.map(path => `unix:${path}`)
     if (!options.self) {
-      const daemon = startDaemon(listen, milters, CHAIN, join(folder, 'host.log'))
+      const daemon = startDaemon(
+        listen,
+        milters,
+        { chain: CHAIN, pipelining: options.pipelining },
+        join(folder, 'host.log'),
+      )
       started.push(daemon)
       await untilListening(daemon, listen)
       chmodSync(listen, 0o777) // Postfix's smtpd runs as another user

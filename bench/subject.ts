@@ -24,6 +24,8 @@ export interface Stand {
 export interface StandOptions {
   readonly chain: Chain
   readonly subject: SubjectKind
+  /** Of each external milter. */
+  readonly pipelining: boolean
   /** Options of the sink: --edit, --nr. */
   readonly sink: readonly string[]
 }
@@ -56,7 +58,7 @@ export async function openStand(tools: Tools, options: StandOptions): Promise<St
     const subject =
       options.subject === 'passthrough'
         ? await passthrough('subject')
-        : await begin(startDaemon(path('subject'), milters, options.chain, log('subject')), path('subject'))
+        : await begin(startDaemon(path('subject'), milters, options, log('subject')), path('subject'))
     return { sink, baseline, baselineAddress: path('baseline'), subject, subjectAddress: path('subject'), close }
   } catch (error) {
     await close()
@@ -68,16 +70,27 @@ export async function openStand(tools: Tools, options: StandOptions): Promise<St
  * The daemon as a postmaster starts it. The configuration lies inside the repository, in the ignored build folder,
  * so that `milterhost` and the bench plugins resolve as they do for any file of it.
  */
-export function startDaemon(listen: string, milters: readonly string[], chain: Chain, log: string): Running {
+export function startDaemon(
+  listen: string,
+  milters: readonly string[],
+  chain: Pick<StandOptions, 'chain' | 'pipelining'>,
+  log: string,
+): Running {
   mkdirSync(buildFolder, { recursive: true })
   const config = join(scratchFolder(join(buildFolder, 'config-')), 'milterhost.config.ts')
   writeFileSync(config, configuration(listen, milters, chain))
   return start('the daemon', process.execPath, [command, 'run', '--config', config], log)
 }
 
-function configuration(listen: string, milters: readonly string[], chain: Chain): string {
+function configuration(
+  listen: string,
+  milters: readonly string[],
+  { chain, pipelining }: Pick<StandOptions, 'chain' | 'pipelining'>,
+): string {
   if (milters.length < chain.milters) throw new BenchError('fewer sockets than external milters')
-  const sockets = milters.slice(0, chain.milters).map((path, i) => `    socket('m${i + 1}', 'unix:${path}'),`)
+  const sockets = milters
+    .slice(0, chain.milters)
+    .map((path, i) => `    socket('m${i + 1}', 'unix:${path}'${pipelining ? ', { pipelining: true }' : ''}),`)
   const plugins = Array.from({ length: chain.plugins }, (_, i) => `    stamp({}, { name: 'p${i + 1}' }),`)
   return [
     `import { defineConfig, socket } from 'milterhost'`,
