@@ -22,12 +22,13 @@ export function detectedConfig(milters: readonly FoundMilter[]): string {
   return lines.join('\n')
 }
 
-function entry({ name, title, address, timeouts, condition, onFailure, launch }: FoundMilter): string[] {
+function entry({ name, title, address, timeouts, condition, onFailure, pipelining, launch }: FoundMilter): string[] {
   const from = address.source === null ? 'its default socket' : sourceText(address.source)
   const times = Object.entries(timeouts).map(([stage, { value }]) => `${stage}: '${value}s'`)
   const options = [
     ...(condition === 'remote' ? ['when: fromOutside'] : []),
     ...(onFailure === 'tempfail' ? [] : [`onFailure: '${onFailure}'`]),
+    ...(pipelining ? ['pipelining: true'] : []),
     ...(times.length === 0 ? [] : [`timeouts: { ${times.join(', ')} }`]),
     ...(launch === null
       ? []

@@ -38,6 +38,8 @@ export interface FoundMilter {
   readonly rank: number
   readonly condition: 'remote' | null
   readonly onFailure: OnFailure
+  /** Known to take the content without a wait for each answer. */
+  readonly pipelining: boolean
 }
 
 export interface Detection {
@@ -140,6 +142,7 @@ function milter(product: Product, service: Service, tree: Tree): FoundMilter | n
     pidFile: pidFile && { value: underRoot(pidFile.value, ''), source: pidFile.source },
     launch: { value: service.launch, source: { file: service.file, line: 0 } },
     timeouts: product.timeouts?.(given) ?? {},
+    pipelining: product.ownProtocol !== true,
     ...product.use(given),
   }
 }
@@ -217,6 +220,7 @@ function merged(products: readonly FoundMilter[], named: readonly MtaMilter[]): 
       rank: RANK.unknown,
       condition: null,
       onFailure: onFailure ?? 'tempfail',
+      pipelining: false,
     }
     found.push(unique(entry, found))
   }

@@ -62,6 +62,7 @@ function entryOf(milter: FoundMilter, override: DetectedOptions, absent: readonl
   }
   const options: SocketOptions = {
     onFailure: milter.onFailure,
+    ...(milter.pipelining && { pipelining: true }),
     ...(milter.condition === 'remote' && { when: all(remoteNetwork(), not(authenticated())) }),
     ...(milter.launch !== null && { launch: milter.launch.value }),
     ...given,

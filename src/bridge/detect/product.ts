@@ -75,6 +75,8 @@ export interface Product {
   /** Where it listens when nothing says so. */
   defaultSocket?(tree: Tree): string | null
   readonly defaultUser?: string
+  /** It speaks the milter protocol with code of its own instead of libmilter's: what libmilter bears is not known of it. @default false */
+  readonly ownProtocol?: true
   /** How much time its settings give it. */
   timeouts?(given: Given): Timeouts
   /** Why it does not work as a milter although it is installed. */

@@ -30,9 +30,9 @@ requirePrograms('opendkim')('OpenDKIM', () => {
     expect(report.facts.get('protocol flags')).toBe('NOHELO|NOUNKNOWN|NODATA|SKIP|HDR_LEADSPC')
   })
 
-  test('signs one message after another on one connection', async () => {
+  test.each([false, true])('signs one message after another on one connection (pipelining: %s)', async pipelining => {
     const { address } = await start('opendkim-sign')
-    const play = await playAt(address).greet()
+    const play = await playAt(address, { pipelining }).greet()
     for (const body of ['one\r\n', 'line\r\n'.repeat(100_000)]) {
       play.tell('mail', { i: 'QUEUEID' })
       const { message } = await play.send({
@@ -160,6 +160,45 @@ requirePrograms('pymilter')('pymilter on libmilter', () => {
     await milter.waitForEvent(/close/)
   })
 
+  test.each(
+    ['header', 'eoh', 'body'].flatMap(stage => [
+      [stage, 'reject', REJECT],
+      [stage, 'tempfail', TEMPFAIL],
+      [stage, 'discard', DISCARD],
+      [stage, 'accept', ACCEPT],
+    ]) as [string, string, Verdict][],
+  )(
+    'pipelined and done at %s, says %s and hears no more of it, and the next message is whole',
+    async (stage, word, verdict) => {
+      const milter = await start('pymilter')
+      const play = await playAt(milter.address, { pipelining: true }).greet()
+      const headers: [string, string][] = [
+        ['X-Milter-At', ` ${stage} ${word}`],
+        ...DO('addheader X-A one'),
+        ['X-B', ' two'],
+      ]
+      const body = 'x\r\n'.repeat(100_000)
+      expect((await play.send({ headers, body })).message).toEqual({ verdict, edits: [] })
+      await milter.waitForEvent(/close/)
+      expect(await milter.events()).not.toMatch(/ eom/)
+      const { message } = await play.send({ headers: DO('addheader X-A one'), body })
+      expect(message!.edits).toHaveLength(2)
+      expect(play.refused).toEqual([])
+    },
+  )
+
+  test('pipelined takes hundreds of header fields and a body, and gives all its edits', async () => {
+    const play = await playAt(address, { pipelining: true }).greet()
+    const fields = Array.from({ length: 500 }, (_, i): [string, string] => [`X-${i}`, ` ${i}`])
+    for (let i = 0; i < 2; i++) {
+      const { message } = await play.send({
+        headers: [...fields, ...DO('addheader X-A one', 'chgheader X-499 1 new', 'progress 1')],
+        body: 'x\r\n'.repeat(100_000),
+      })
+      expect(message).toMatchObject({ verdict: CONTINUE, edits: { length: 3 } })
+    }
+  })
+
   test('takes a body from the spool and gives one of its own back', async () => {
     const spool = createSpool({ directory: `${tempDir('spool')}/bodies`, memory: 1024, shared: 0, limit: 1 << 30 })
     onTestFinished(() => spool.close())
@@ -184,7 +223,7 @@ requirePrograms('pymilter')('pymilter on libmilter', () => {
 })
 
 requirePrograms('perl-milter')('a version 2 milter in Perl', () => {
-  test.each<FilterSetup>([{}, { version: 2 }])('works with %j', async setup => {
+  test.each<FilterSetup>([{}, { version: 2 }, { pipelining: true }])('works with %j', async setup => {
     const milter = await start('perl')
     const filter = filterAt(milter.address, setup)
     const play = await new Play(filter).greet()

@@ -27,6 +27,7 @@ export const rspamd: Product = {
     const worker = seconds(settings.get('timeout'))
     return worker === null ? {} : { end: plus(worker, SLACK) }
   },
+  ownProtocol: true,
   use: () => ({ rank: RANK.spam, condition: null, onFailure: 'tempfail' }),
 }
 

@@ -7,6 +7,7 @@ By headers 'X-Milter-Do: VERB ARGS' (any number), carried out in order at the en
   addheader NAME VALUE | insheader INDEX NAME VALUE | chgheader NAME INDEX VALUE | delheader NAME INDEX | addrcpt ADDR [ARGS]
   delrcpt ADDR | chgfrom ADDR [ARGS] | chgbody TEXT | bigbody KIB | quarantine REASON | sleep N
   progress N (one a second, N times) | reject | tempfail | discard | accept | reply CODE XCODE TEXT
+By a header 'X-Milter-At: STAGE VERDICT', at that stage of the content: header (at once), eoh or body; reject tempfail discard accept.
 Every message also gets X-Rig-Milter: NAME, where NAME is $RIG_MILTER_NAME or 'pymilter'."""
 import os, sys, threading, time
 import Milter
@@ -72,7 +73,7 @@ class Rig(Milter.Base):
 
     def envfrom(self, sender, *parameters):
         self.say('mail', sender, parameters, 'auth=', self.getsymval('{auth_authen}'))
-        self.todo = []
+        self.todo, self.early = [], {}
         return self.verdict(sender)
 
     def envrcpt(self, recipient, *parameters):
@@ -89,17 +90,20 @@ class Rig(Milter.Base):
     def header(self, field, value):
         if field.lower() == 'x-milter-do':
             self.todo.append(value.strip().split(' '))
-        return Milter.CONTINUE
+        if field.lower() == 'x-milter-at':
+            stage, verdict = value.split()
+            self.early[stage] = VERDICTS[verdict]
+        return self.early.get('header', Milter.CONTINUE)
 
     @maybe_silent
     def eoh(self):
         self.say('eoh')
-        return Milter.CONTINUE
+        return self.early.get('eoh', Milter.CONTINUE)
 
     @maybe_silent
     def body(self, chunk):
         self.say('body', len(chunk))
-        return Milter.CONTINUE
+        return self.early.get('body', Milter.CONTINUE)
 
     @maybe_silent
     def unknown(self, command):
