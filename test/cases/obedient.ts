@@ -3,7 +3,7 @@
  * so that a scenario shows what it tests.
  *
  * `+WORD` in the local part of an address, the first label of HELO, or the subject: reject, tempfail, discard, quarantine, accept, 421,
- * words (three lines of reply), throw, hold (three seconds).
+ * words (three lines of reply), throw, hold (three seconds), and client, mta, mailer: refused with what is known of them.
  */
 import {
   accept,
@@ -11,6 +11,7 @@ import {
   discard,
   type Plugin,
   quarantine,
+  type RcptEvent,
   reject,
   tempfail,
   type Verdict,
@@ -29,6 +30,9 @@ const VERDICTS: Readonly<Record<string, () => Verdict>> = {
   },
 }
 
+const nameOf = ({ client, auth }: RcptEvent): string =>
+  `${client.hostname ?? 'unknown'} [${client.address}]${auth === null ? '' : ` ${auth.user}`}`
+
 export const obedient: Plugin = definePlugin({
   name: 'obedient',
   setup: () => {
@@ -40,9 +44,11 @@ export const obedient: Plugin = definePlugin({
       async rcpt(event) {
         const word = inAddress(event.recipient.address)
         if (word === 'hold') return (await event.hold(3)) === 'waited' ? undefined : tempfail('Did not wait')
-        return obey(word)
+        const known = { client: nameOf(event), mta: event.macro('v'), mailer: event.macro('rcpt_mailer') }
+        const asked = known[word as keyof typeof known]
+        return asked === undefined ? obey(word) : reject(asked, { code: 554, enhanced: '5.7.9' })
       },
-      end(event) {
+      async end(event) {
         const [subject = ''] = event.header('subject')?.value.trim().split(' ') ?? []
         const { edit } = event
         switch (subject) {
@@ -57,6 +63,13 @@ export const obedient: Plugin = definePlugin({
             edit.replaceHeader(event.header('subject')!, 'changed')
             for (const field of event.headerAll('x-remove')) edit.removeHeader(field)
             break
+          case 'measure': {
+            let text = ''
+            for await (const piece of event.body()) text += Buffer.from(piece).toString('latin1')
+            edit.appendHeader('X-Size', String(text.length))
+            edit.appendHeader('X-Lines', String(text.split('\r\n').length - 1))
+            break
+          }
           case 'body':
             edit.replaceBody('.a line with a dot\r\nand another\r\n')
             break
