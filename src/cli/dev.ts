@@ -15,6 +15,8 @@ import { ChangeWatcher } from './dev/watch.ts'
 
 /** Seconds that a round may take. */
 const LIMIT = 60
+/** Milliseconds by which the times of files may be behind the clock. */
+const TICK = 20
 /** Lines of the type checker that are shown. */
 const MOST_LINES = 20
 
@@ -91,7 +93,9 @@ async function again(
   for (;;) {
     const stop = new AbortController()
     const changed = watcher.next()
-    const playing = round(subject, target, options, stop.signal, files => watcher.watch(files)).then(() => {
+    const began = Date.now()
+    const read = (files: readonly string[]): void => watcher.watch(files, began - TICK)
+    const playing = round(subject, target, options, stop.signal, read).then(() => {
       if (!stop.signal.aborted) print(faint('Waiting for a change; Ctrl-C ends.'))
     })
     const next = await Promise.race([changed, interrupted, playing.then(() => Promise.race([changed, interrupted]))])

@@ -176,6 +176,24 @@ test('a helper that is missing is waited for, in a folder that is missing too', 
   expect(mended).toContain('1 passed, 0 failed')
 })
 
+test('a save in a folder elsewhere, while the first round is still loading, is not missed', async () => {
+  const at = project()
+  const { file, path } = place()
+  file('word.ts', "export const word = 'one'\n")
+  const waits = `
+import { existsSync } from 'node:fs'
+process.stdout.write('read\\n')
+while (!existsSync('${path}/go')) await new Promise(done => setTimeout(done, 10))
+`
+  at.file('src/index.ts', plugin().replace('./lib/word.ts', `${path}/word.ts`) + waits)
+  const dev = start(['dev'], at.path, PLAIN)
+  await dev.until('read')
+  file('word.ts', "export const word = 'two'\n")
+  file('go', '')
+  await dev.until('X-Word is "two", not "one"')
+  expect(dev.said()).toContain(`${path}/word.ts`)
+})
+
 test('a save while a round runs ends it and begins another', async () => {
   const at = project()
   const dev = await author(at)
