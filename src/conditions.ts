@@ -20,8 +20,10 @@ export {
   type Predicate,
 } from './host/policy/condition.ts'
 export {
+  type ClientPattern,
   client,
   type DnsList,
+  type DnsLists,
   dnsbl,
   dnswl,
   localNetwork,
@@ -32,9 +34,16 @@ export {
 } from './host/policy/conditions/client.ts'
 export { recipient, recipientDomain, sender, senderDomain } from './host/policy/conditions/envelope.ts'
 export { result, setMacro, type TrustedOptions, trusted, verdict } from './host/policy/conditions/filters.ts'
-export { header, messageSize } from './host/policy/conditions/message.ts'
-export { type StressOptions, sample, stress, time } from './host/policy/conditions/moment.ts'
-export { authenticated, helo, macro, tls } from './host/policy/conditions/session.ts'
+export { header, messageSize, type SizeOptions } from './host/policy/conditions/message.ts'
+export {
+  type SampleOptions,
+  type StressOptions,
+  sample,
+  stress,
+  type TimeOptions,
+  time,
+} from './host/policy/conditions/moment.ts'
+export { authenticated, helo, type MacroTime, macro, tls } from './host/policy/conditions/session.ts'
 export type { FactStage, Facts, Load, Objection } from './host/policy/facts.ts'
 export type { AddressPattern } from './host/policy/patterns.ts'
 export type { NamePattern, S25rOptions } from './host/policy/s25r.ts'

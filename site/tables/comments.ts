@@ -27,10 +27,22 @@ export interface Member {
   readonly members: () => readonly Member[]
 }
 
-export interface Function {
+export interface Callable {
   readonly name: string
   readonly comment: Comment
-  readonly parameters: readonly (Member & { readonly rest: boolean; readonly told: string })[]
+  readonly parameters: readonly Parameter[]
+  /** The name of the type. */
+  readonly returns: string
+}
+
+export interface Parameter extends Member {
+  readonly rest: boolean
+  /** Taken apart where it is declared, or named `options`: what counts are its members. */
+  readonly bag: boolean
+  /** What it is when it is not given, as it is written. */
+  readonly initializer: string | null
+  /** The same of its members, where it is taken apart. */
+  readonly initializers: ReadonlyMap<string, string>
 }
 
 export class Comments {
@@ -75,22 +87,33 @@ export class Comments {
     return this.#members(this.#checker.getTypeAtLocation(found))
   }
 
-  /** That the file exports, its own and those it hands on, by name. */
-  functionsOf(file: string): ReadonlyMap<string, Function> {
+  /** That the file exports, its own and those it hands on, in order. */
+  functionsOf(file: string): readonly Callable[] {
     const module = this.#checker.getSymbolAtLocation(this.#source(file))!
-    const found = this.#checker.getExportsOfModule(module).flatMap(exported => {
+    return this.#checker.getExportsOfModule(module).flatMap(exported => {
       const symbol = exported.flags & ts.SymbolFlags.Alias ? this.#checker.getAliasedSymbol(exported) : exported
-      const declaration = symbol.valueDeclaration
-      const signature = declaration && this.#checker.getTypeOfSymbol(symbol).getCallSignatures()[0]
+      const signature = symbol.valueDeclaration && this.#checker.getTypeOfSymbol(symbol).getCallSignatures()[0]
       if (signature === undefined) return []
-      const parameters = signature.getParameters().map(parameter => ({
-        ...this.#member(parameter),
-        rest: ts.isParameter(parameter.valueDeclaration!) && parameter.valueDeclaration.dotDotDotToken !== undefined,
-        told: plain(ts.displayPartsToString(parameter.getDocumentationComment(this.#checker))),
-      }))
-      return [[exported.name, { name: exported.name, comment: this.#comment(symbol), parameters }] as const]
+      const parameters = signature.getParameters().map(parameter => this.#parameter(parameter))
+      const returns = this.#checker.typeToString(signature.getReturnType())
+      return [{ name: exported.name, comment: this.#comment(symbol), parameters, returns }]
     })
-    return new Map(found)
+  }
+
+  #parameter(symbol: ts.Symbol): Parameter {
+    const { name, dotDotDotToken, initializer } = symbol.valueDeclaration as ts.ParameterDeclaration
+    const elements = ts.isObjectBindingPattern(name) ? name.elements : []
+    return {
+      ...this.#member(symbol),
+      rest: dotDotDotToken !== undefined,
+      bag: ts.isObjectBindingPattern(name) || symbol.name === 'options',
+      initializer: initializer?.getText() ?? null,
+      initializers: new Map(
+        elements.flatMap(element =>
+          element.initializer === undefined ? [] : [[element.name.getText(), element.initializer.getText()]],
+        ),
+      ),
+    }
   }
 
   #source(file: string): ts.SourceFile {

@@ -26,3 +26,11 @@ export const withLinks = (root: string, from: string, text: string): string =>
     const target = `${`docs/${file}` === from ? '' : file}${anchor === undefined ? '' : `#${anchor}`}`
     return `[${words}](${target === '' ? `#${slugOf(words)}` : target})`
   })
+
+export const inOneLine = (text: string): string => text.replaceAll(/\n+/g, ' ')
+
+/** What is more to say of names than fits into a table, below it. */
+export const notes = (said: readonly (readonly [name: string, remarks: string])[]): readonly string[] =>
+  said
+    .filter(([, remarks]) => remarks !== '')
+    .map(([name, remarks]) => `\`${name}\`:${remarks.startsWith('- ') ? '\n\n' : ' '}${remarks}`)

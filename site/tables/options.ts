@@ -6,6 +6,7 @@
  */
 import { objectOf } from '../../src/host/config/keys.ts'
 import type { Member } from './comments.ts'
+import { LITERAL, valueIn } from './literal.ts'
 import { wordsOf } from './words.ts'
 
 export interface Option {
@@ -107,11 +108,6 @@ function words(schema: unknown, path: string, problems: string[]): string {
     return ''
   }
 }
-
-const LITERAL = /^('[^']*'|0o[0-7]+|[\d.]+|true|false|\[\])$/
-
-const valueIn = (literal: string): unknown =>
-  literal.startsWith("'") ? literal.slice(1, -1) : literal.startsWith('0o') ? Number(literal) : JSON.parse(literal)
 
 /** What is wrong with a default; `null` when it changes nothing to write it. */
 function changeBy(path: string, value: unknown, { settle, least }: OptionSource): string | null {

@@ -8,31 +8,38 @@ import { join, resolve } from 'node:path'
 import { slugOf } from '../slug.ts'
 import { filled, headingOver, placesOf } from './blocks.ts'
 import { Comments } from './comments.ts'
-import { table, withLinks } from './markdown.ts'
+import { conditionTables } from './conditions.ts'
+import { inOneLine, notes, table, withLinks } from './markdown.ts'
 import { type Option, optionsOf } from './options.ts'
 import { OPTION_TYPES } from './types.ts'
+
+const CONDITIONS = { page: 'docs/conditions.md', file: 'src/conditions.ts' }
 
 const root = resolve(import.meta.dirname, '../..')
 
 /** Every page with tables as it has to be. */
 export function pagesWithTables(): ReadonlyMap<string, string> {
-  const comments = new Comments(root, [...new Set(Object.values(OPTION_TYPES).map(({ file }) => file))])
-  const pages = new Set(Object.values(OPTION_TYPES).map(({ page }) => page))
+  const types = Object.values(OPTION_TYPES)
+  const comments = new Comments(root, [...new Set([...types.map(({ file }) => file), CONDITIONS.file])])
+  const pages = new Set([...types.map(({ page }) => page), CONDITIONS.page])
   return new Map([...pages].map(page => [page, pageWithTables(page, comments)]))
 }
 
 function pageWithTables(page: string, comments: Comments): string {
   const text = readFileSync(join(root, page), 'utf8')
-  const fills = new Map<string, string>()
+  const link = (written: string): string => withLinks(root, page, written)
+  const fills = new Map<string, string>(
+    page === CONDITIONS.page ? conditionTables(comments, CONDITIONS.file, link) : [],
+  )
   for (const [type, { file, page: its, ...source }] of Object.entries(OPTION_TYPES)) {
     if (its !== page) continue
     const options = optionsOf(type, { ...source, members: comments.membersOf(file, type) })
     const places = placesFor(type, options, placesOf(text), page)
     const headings = new Map([...places].flatMap(([place, keys]) => keys.map(key => [key, headingOver(text, place)])))
     fills.set(`overview of ${type}`, overview(options, headings))
-    const linked = options.map(option => withLinksIn(option, page))
+    const shown = options.map(option => linked(option, link))
     for (const [place, keys] of places)
-      fills.set(place, optionTable(linked.filter(option => keys.includes(keyOf(option)))))
+      fills.set(place, optionTable(shown.filter(option => keys.includes(keyOf(option)))))
   }
   return filled(text, what => {
     const fill = fills.get(what)
@@ -41,11 +48,11 @@ function pageWithTables(page: string, comments: Comments): string {
   })
 }
 
-const withLinksIn = (option: Option, page: string): Option => ({
+const linked = (option: Option, link: (text: string) => string): Option => ({
   ...option,
-  initial: withLinks(root, page, option.initial),
-  meaning: withLinks(root, page, option.meaning),
-  remarks: withLinks(root, page, option.remarks),
+  initial: link(option.initial),
+  meaning: link(option.meaning),
+  remarks: link(option.remarks),
 })
 
 const keyOf = ({ path }: Option): string => path.split('.')[0]!
@@ -81,11 +88,10 @@ function optionTable(options: readonly Option[]): string {
   const rows = options
     .filter(option => !leads.includes(option))
     .map(({ path, values, initial, meaning }) => [`\`${path}\``, values, initial, inOneLine(meaning)])
-  const more = options.filter(({ remarks }) => remarks !== '')
   return [
     ...leads.map(({ meaning }) => meaning),
     table(['option', 'values', 'default', 'meaning'], rows),
-    ...more.map(({ path, remarks }) => `\`${path}\`:${remarks.startsWith('- ') ? '\n\n' : ' '}${remarks}`),
+    ...notes(options.map(({ path, remarks }) => [path, remarks])),
   ]
     .filter(part => part !== '')
     .join('\n\n')
@@ -102,5 +108,3 @@ const overview = (options: readonly Option[], headings: ReadonlyMap<string, stri
 
 const firstOf = (meaning: string): string =>
   `${/^.*?(?=[.;:]( |$))/.exec(meaning)![0].replace(/ \(docs\/[^)]*\)/, '')}.`
-
-const inOneLine = (text: string): string => text.replaceAll(/\n+/g, ' ')

@@ -16,18 +16,15 @@ import type { LookupEntry } from './lookup.ts'
 const MARK: unique symbol = Symbol.for('milterhost.condition') as never
 
 export interface ConditionOptions {
-  /** For people, as `explain` shows it. @default the function's name */
+  /** Its name for people, as `milterhost explain` shows it. @default the function's name */
   readonly describe?: string
-  /**
-   * The earliest stage at which to ask. Without it the condition is asked at every stage until the facts it reads are known.
-   * @default 'connect'
-   */
+  /** The first stage at which it is asked; from there on it is asked at every stage until the facts it reads are known. @default 'connect' */
   readonly at?: FactStage
   /** Longest time for one answer. @default '5s' */
   readonly timeout?: Duration
   /**
-   * The answer when it throws, rejects or takes too long; logged and counted. Without it the condition cannot be decided, and
-   * the filter's `onFailure` holds.
+   * The answer when it throws, rejects or takes too long; logged and counted.
+   * @default none: it cannot be decided, and the filter's `onFailure` holds; of the DNS lists `false`
    */
   readonly onError?: boolean
 }
@@ -74,10 +71,10 @@ export type ConditionLike = Condition | Predicate
 const TIMEOUT = 5_000
 
 /**
- * A condition of your own, where a plain function does not say enough.
- *
- * Throws a `RangeError` for options that cannot be used.
- * @example condition(async facts => (await score(facts.client.address, facts.signal)) > 5, { describe: 'score above 5', at: 'connect', onError: false })
+ * The function returns `true`; for one of your own, where it alone does not say enough (docs/conditions.md#functions). Decided by the facts it reads.
+ * @param test a function of the facts, sync or async
+ * @throws RangeError for options that cannot be used
+ * @example condition(odd, { describe: 'odd', onError: false })
  */
 export function condition(test: Predicate, options: ConditionOptions = {}): Condition {
   return testCondition(test, options)
@@ -98,13 +95,25 @@ export function testCondition(test: Predicate, options: ConditionOptions, wants:
   })
 }
 
-/** Holds if every one does. Asked in the order written; one that does not hold ends it. */
+/**
+ * Every one of them holds. Asked in the order written; one that does not hold ends it. Decided with its parts.
+ * @param conditions conditions, or functions of the facts
+ * @example all(remoteNetwork(), not(authenticated()))
+ */
 export const all = (...conditions: readonly ConditionLike[]): Condition => joined('all', conditions)
 
-/** Holds if one does. Asked in the order written; one that holds ends it. */
+/**
+ * One of them holds. Asked in the order written; one that holds ends it. Decided with its parts.
+ * @param conditions conditions, or functions of the facts
+ * @example any(authenticated(), localNetwork())
+ */
 export const any = (...conditions: readonly ConditionLike[]): Condition => joined('any', conditions)
 
-/** Holds if the condition does not. */
+/**
+ * The condition does not hold. Decided with it.
+ * @param one a condition, or a function of the facts
+ * @example not(tls())
+ */
 export const not = (one: ConditionLike): Condition => joined('not', [one])
 
 /** A rule as a part of a condition: it always holds. */

@@ -41,16 +41,13 @@ export type S25rRule = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 'listed'
 export type NamePattern = string | RegExp | ((name: string) => boolean)
 
 export interface S25rOptions {
-  /** Names never suspected, beside large providers. Goes before everything but rule 0. @default [] */
+  /** Names never suspected, beside large providers. Goes before everything but rule 0, that there is no verified name. @default [] */
   readonly whitelist?: readonly NamePattern[]
   /** Names always suspected. @default [] */
   readonly blacklist?: readonly NamePattern[]
-  /** `false`: without the white list of large providers that comes with the host. @default true */
+  /** Whether large senders whose names the rules meet are left alone, by a white list that comes with the host. @default true */
   readonly knownGood?: boolean
-  /**
-   * Look at IPv6 clients too. Few of them have a name in the pattern of the rules, and many good ones have none.
-   * @default false
-   */
+  /** Looks at IPv6 clients too. Few of them have a name in the pattern of the rules, and many good ones have none. @default false */
   readonly ipv6?: boolean
 }
 

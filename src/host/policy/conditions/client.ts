@@ -17,8 +17,8 @@ export interface NetworkOptions {
 }
 
 /**
- * The client is in a private network (RFC 1918, RFC 4193, loopback, link-local), or came over a UNIX socket.
- * Throws a `RangeError` for what is no network.
+ * The client is in a private network (RFC 1918, RFC 4193, loopback, link-local), or came over a UNIX socket. Decided at connect.
+ * @throws RangeError for what is no network
  * @example localNetwork({ local: ['192.0.2.0/24', '2001:db8::/32'] })
  */
 export function localNetwork(options: NetworkOptions = {}): Condition {
@@ -28,7 +28,11 @@ export function localNetwork(options: NetworkOptions = {}): Condition {
   })
 }
 
-/** The client is not in a private network; nor is one whose address the MTA does not know. The opposite of `localNetwork`. */
+/**
+ * The client is not in a private network; nor is one whose address the MTA does not know. The opposite of `localNetwork`. Decided at connect.
+ * @throws RangeError for what is no network
+ * @example remoteNetwork({ remote: ['10.99.0.0/16'] })
+ */
 export function remoteNetwork(options: NetworkOptions = {}): Condition {
   const local = isLocal(options)
   return testCondition(({ client }) => !local(client.address), {
@@ -44,12 +48,16 @@ function isLocal({ local = [], remote = [] }: NetworkOptions): (address: string)
 
 const given = (options: object): readonly unknown[] => (Object.keys(options).length === 0 ? [] : [options])
 
+/** Which clients: an address or a network, a domain the verified name is in, a regular expression on that name, or a function of both. */
+export type ClientPattern = NamePattern | ((client: Facts['client']) => boolean)
+
 /**
- * The client is one of these: an address or a network, a domain its verified name is in, a regular expression on that name, or a
- * function of both. Throws a `RangeError` for a pattern that is none.
+ * The client is one of these. Decided at connect.
+ * @param patterns addresses and networks, domains that its verified name is in, regular expressions on that name, functions of both
+ * @throws RangeError for a pattern that is none
  * @example client('192.0.2.0/24', 'example.org', /^mx\d+\.example\.net$/)
  */
-export function client(...patterns: readonly (NamePattern | ((client: Facts['client']) => boolean))[]): Condition {
+export function client(...patterns: readonly ClientPattern[]): Condition {
   if (patterns.length === 0) throw new RangeError('client() needs a network, a name or a regular expression')
   const isNetwork = (pattern: unknown): pattern is string =>
     typeof pattern === 'string' &&
@@ -73,13 +81,17 @@ export function client(...patterns: readonly (NamePattern | ((client: Facts['cli
   )
 }
 
-/** The client's name leads back to its address. */
+/**
+ * The client's name leads back to its address. Decided at connect.
+ * @example verifiedPtr()
+ */
 export const verifiedPtr = (): Condition =>
   testCondition(({ client: { verified } }) => verified, { describe: 'verifiedPtr()' })
 
 /**
- * The client's name looks like that of an end user's line, see `S25rOptions`. A suspicion, not a reason to refuse: many large
- * senders' names do.
+ * The client's name looks like that of an end user's line. Decided at connect.
+ * @remarks It is a suspicion, not a reason to refuse: many large senders' names do.
+ * @example s25r({ whitelist: ['example.net'] })
  */
 export function s25r(options: S25rOptions = {}): Condition {
   const rule = s25rRules(options)
@@ -94,23 +106,28 @@ export interface DnsList {
   readonly codes?: readonly string[]
 }
 
-type Lists = string | DnsList | readonly (string | DnsList)[]
+/** DNS lists to be asked, by name or with the answers that count. */
+export type DnsLists = string | DnsList | readonly (string | DnsList)[]
 
 /**
- * The client is in one of the DNS block lists. An answer outside 127/8, or in 127.255.255.0/24, is an error and no hit.
- * @param options `onError` is `false` unless given: a list that cannot be asked lists nobody
+ * The client is in one of the DNS block lists. Decided at connect.
+ * @remarks A list that cannot be asked, or answers with anything outside 127/8 or in 127.255.255.0/24 (which is how lists refuse to be asked), has
+ * listed nobody; it is logged. `onError: true` makes it a hit.
+ * @param lists the name of a list, or `{ list, codes }` with the answers that count, as addresses or networks, instead of all; or several
+ * @param options `onError` is `false` unless given
  * @example dnsbl(['zen.spamhaus.org', { list: 'bl.example', codes: ['127.0.0.2'] }])
  */
-export const dnsbl = (lists: Lists, options: ConditionOptions = {}): Condition =>
+export const dnsbl = (lists: DnsLists, options: ConditionOptions = {}): Condition =>
   dnsList('dnsbl', compiled(lists, undefined), options)
 
 /**
- * The client is in one of the DNS white lists. Only 127.0.0.0/16 counts by default, and 127.0.0.255, dnswl.org's "you may not ask",
- * is an error.
+ * The client is in one of the DNS white lists. Decided at connect.
+ * @remarks Only answers in 127.0.0.0/16 count unless `codes` says otherwise, and 127.0.0.255, dnswl.org's "you may not ask", is an error as with `dnsbl`.
+ * @param lists the name of a list, or `{ list, codes }` with the answers that count, as addresses or networks, instead of all; or several
  * @param options `onError` is `false` unless given
  * @example dnswl('list.dnswl.org')
  */
-export const dnswl = (lists: Lists, options: ConditionOptions = {}): Condition =>
+export const dnswl = (lists: DnsLists, options: ConditionOptions = {}): Condition =>
   dnsList('dnswl', compiled(lists, ['127.0.0.0/16']), options, '127.0.0.255')
 
 interface CompiledList {
@@ -118,7 +135,7 @@ interface CompiledList {
   readonly codes: Networks | null
 }
 
-function compiled(lists: Lists, codes: readonly string[] | undefined): readonly CompiledList[] {
+function compiled(lists: DnsLists, codes: readonly string[] | undefined): readonly CompiledList[] {
   const all = typeof lists === 'string' || 'list' in lists ? [lists] : lists
   if (all.length === 0) throw new RangeError('a DNS list is needed, such as "zen.spamhaus.org"')
   return all.map(one => {

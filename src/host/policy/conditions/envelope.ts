@@ -5,25 +5,41 @@ import { type Condition, testCondition } from '../condition.ts'
 import { type AddressPattern, addressMatcher, call } from '../patterns.ts'
 import { anyName, type NamePattern } from '../s25r.ts'
 
-/** The envelope sender. It can be forged by anyone. @example sender('<>', 'news@example.org', /^bounce-/) */
+/**
+ * The envelope sender is one of these; anyone can forge it. Decided at mail.
+ * @param patterns addresses, local parts, domains; `'<>'` is the null sender
+ * @example sender('<>', 'news@example.org', /^bounce-/)
+ */
 export function sender(...patterns: readonly AddressPattern[]): Condition {
   const matches = addressMatcher(patterns)
   return testCondition(facts => matches(facts.sender), { describe: call('sender', patterns), at: 'mail' })
 }
 
-/** The sender's domain: that domain and all below it. @example senderDomain('example.org') */
+/**
+ * The sender's domain is one of these, or below it. Decided at mail.
+ * @param domains domains, or regular expressions on the whole name
+ * @example senderDomain('example.org')
+ */
 export function senderDomain(...domains: readonly NamePattern[]): Condition {
   const matches = domainMatcher('senderDomain', domains)
   return testCondition(facts => matches(facts.sender.domain), { describe: call('senderDomain', domains), at: 'mail' })
 }
 
-/** A recipient; the filter is told of those alone. @example recipient('postmaster@', 'sales@example.org') */
+/**
+ * This recipient is one of these; the filter is told of those alone. Decided at rcpt.
+ * @param patterns addresses, local parts, domains
+ * @example recipient('postmaster@', 'sales@example.org')
+ */
 export function recipient(...patterns: readonly AddressPattern[]): Condition {
   const matches = addressMatcher(patterns)
   return testCondition(facts => matches(facts.recipient), { describe: call('recipient', patterns), at: 'rcpt' })
 }
 
-/** A recipient's domain: that domain and all below it. @example recipientDomain('example.org') */
+/**
+ * This recipient's domain is one of these, or below it. Decided at rcpt.
+ * @param domains domains, or regular expressions on the whole name
+ * @example recipientDomain('example.org')
+ */
 export function recipientDomain(...domains: readonly NamePattern[]): Condition {
   const matches = domainMatcher('recipientDomain', domains)
   return testCondition(facts => matches(facts.recipient.domain), {

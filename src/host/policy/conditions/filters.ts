@@ -17,8 +17,11 @@ interface When {
 }
 
 /**
- * A filter before this one objects, or does with one of these verdicts. A filter in observe mode counts as if it were not, so that one filter
- * decides whether another is asked.
+ * A filter before this one objects, in observe mode too. Decided by the stage `at`.
+ * @remarks The filter that is named must stand before. In observe mode it counts as if it were not, so that one filter decides whether another
+ * is asked. What it says later than `at` counts as not said: give `{ at: 'message' }` for a verdict on the whole message.
+ * @param filter name of the filter in the configuration
+ * @param kinds only these of `'reject'`, `'tempfail'`, `'discard'`, `'quarantine'`; any, if none is given
  * @example verdict('spf', ['reject', 'tempfail'])
  */
 export function verdict(
@@ -41,7 +44,10 @@ export function verdict(
 }
 
 /**
- * A filter before this one published this result, and it passes the test if there is one.
+ * A filter before this one published this result, and it passes the test if there is one. Decided by the stage `at`.
+ * @remarks What is published later than `at` counts as not published.
+ * @param key a key of `resultKey`, mostly one that the plugin exports
+ * @param test what the result has to pass, sync or async; anything does, if it is not given
  * @example result(spfResult, ({ result }) => result !== 'pass')
  */
 export function result<T>(
@@ -68,16 +74,16 @@ function checkStage(at: FactStage): void {
 const SPF: ResultKey<{ readonly result?: unknown }> = resultKey('spf')
 
 export interface TrustedOptions {
-  /** Domains, with all below them. @default [] */
+  /** Domains, with all below them; these or a file are needed. @default [] */
   readonly domains?: readonly NamePattern[]
-  /** A file of domains, one a line, `/…/` for a regular expression, `#` for comments. Read when the configuration is loaded. */
+  /** A file of domains, one a line, `/…/` for a regular expression, `#` for comments. Read when the configuration is loaded. @default none */
   readonly file?: string
-  /** The result that must say `pass`. @default that of milter-plugin-spf, which has to stand before */
+  /** The result that must say `pass`. @default `resultKey('spf')`, of milter-plugin-spf, which has to stand before */
   readonly spf?: ResultKey<{ readonly result?: unknown }>
 }
 
 /**
- * The sender's domain is trusted, and SPF says that it is the sender's: a listed domain alone is forged in a moment.
+ * The sender's domain is listed, and SPF says `pass`: a listed domain alone is forged in a moment. Decided at mail or rcpt, with SPF.
  * @example trusted({ file: '/etc/milterhost/trusted-domains' })
  */
 export function trusted({ domains = [], file, spf = SPF }: TrustedOptions): Condition {
@@ -111,10 +117,13 @@ function patternsIn(file: string): readonly NamePattern[] {
 }
 
 /**
- * Gives the filter a macro the MTA does not tell, when the condition holds: for external milters that decide by macros (`sm_macro` of
- * milter-greylist). It always holds as a condition and keeps the filter waiting for nothing; write it beside others in `all(…)`.
- * @param value the value, or a function of the facts that gives it, or `null` for none. @default 'yes'
- * @example socket('milter-greylist', 'unix:/run/milter-greylist.sock', { when: all(remoteNetwork(), setMacro('stress', 'yes', stress())) })
+ * Always; gives the filter a macro that the MTA does not tell (docs/conditions.md#macros). Decided at once.
+ * @remarks It is for external milters that decide by macros (`sm_macro` of milter-greylist), keeps the filter waiting for nothing, and stands alone or
+ * beside others in `all(…)`.
+ * @param name name of the macro, with or without braces
+ * @param value a text, or a function of the facts that gives it or `null` for none
+ * @param when gives it only if this holds
+ * @example setMacro('stress', 'yes', stress())
  */
 export function setMacro(
   name: string,

@@ -16,12 +16,17 @@ interface Span {
   readonly to: number
 }
 
+export interface TimeOptions {
+  /** An IANA time zone such as `'Europe/Berlin'`. @default that of the machine */
+  readonly zone?: string
+}
+
 /**
- * It is one of these times: `'Mon-Fri 08:00-18:00'`, `'Sat'`, `'22:00-06:00'` (over midnight, of the day it begins on).
- * @param zone an IANA time zone such as `'Europe/Berlin'`. @default that of the machine
- * @example not(time('Mon-Fri 08:00-18:00', { zone: 'Europe/Berlin' }))
+ * It is one of these times. Decided at connect.
+ * @param spans as `'Mon-Fri 08:00-18:00'`, `'Sat'`, or `'22:00-06:00'`, which is over midnight, of the day it begins on
+ * @example time('Mon-Fri 08:00-18:00', { zone: 'Europe/Berlin' })
  */
-export function time(spans: string | readonly string[], { zone }: { readonly zone?: string } = {}): Condition {
+export function time(spans: string | readonly string[], { zone }: TimeOptions = {}): Condition {
   const list = typeof spans === 'string' ? [spans] : spans
   if (list.length === 0) throw new RangeError('time() needs a time such as "Mon-Fri 08:00-18:00"')
   const parsed = list.map(parseSpan)
@@ -76,16 +81,20 @@ function parseSpan(text: string): Span {
   return { days: days.size === 0 ? new Set(DAYS.keys()) : days, from, to }
 }
 
+export interface SampleOptions {
+  /** What is drawn. By `'sender'` it is decided at mail, by `'recipient'` at rcpt. @default 'client' */
+  readonly by?: 'client' | 'sender' | 'recipient'
+  /** Another seed draws others. @default '' */
+  readonly seed?: string
+}
+
 /**
- * A fixed share of the mail, for trying a filter out. The same client, sender or recipient is always in or always out, so that a retry meets the
- * same filters.
- * @param options `by`: what is drawn, by default `'client'`; `seed`: another seed draws others, by default `''`
- * @example sample(10)
+ * It is among a fixed share of the clients, for trying a filter out. Decided at connect.
+ * @remarks The same client, sender or recipient is always in or always out, so that a retry meets the same filters.
+ * @param percent 0 to 100
+ * @example sample(10, { by: 'recipient' })
  */
-export function sample(
-  percent: number,
-  { by = 'client', seed = '' }: { readonly by?: 'client' | 'sender' | 'recipient'; readonly seed?: string } = {},
-): Condition {
+export function sample(percent: number, { by = 'client', seed = '' }: SampleOptions = {}): Condition {
   if (typeof percent !== 'number' || !(percent >= 0 && percent <= 100))
     throw new RangeError(`sample() needs a percentage from 0 to 100, not ${String(percent)}`)
   const keys: Readonly<Record<string, (facts: Facts) => string>> = {
@@ -110,17 +119,20 @@ export function sample(
 export interface StressOptions {
   /**
    * SMTP connections at once from which on it is stress.
-   * @default three quarters of Postfix's `default_process_limit`; 75 where there is no Postfix
+   * @default three quarters of Postfix's `default_process_limit`; `75` where there is no Postfix
    */
   readonly sessions?: number
-  /** The machine's load average a processor from which on it is stress. @default 4 */
+  /** Load average of the last minute, a processor, from which on it is stress. @default 4 */
   readonly load?: number
 }
 
 /** Postfix's own default. */
 const DEFAULT_PROCESS_LIMIT = 100
 
-/** So many clients, or so much work, that costly filters had better wait: milter-manager's `{stress}`. */
+/**
+ * There are so many clients, or so much work, that costly filters had better wait. Decided at connect.
+ * @example stress({ load: 2 })
+ */
 export function stress({ sessions, load = 4 }: StressOptions = {}): Condition {
   if ((sessions !== undefined && !(sessions >= 1)) || !(load > 0))
     throw new RangeError('stress() needs a number of sessions of 1 or more and a load above 0')

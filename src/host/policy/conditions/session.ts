@@ -9,7 +9,8 @@ import { call } from '../patterns.ts'
 import { anyName, type NamePattern } from '../s25r.ts'
 
 /**
- * What the client says in HELO: a domain and all below it, a regular expression, a function. Decided at helo.
+ * The client says one of these names in HELO. Decided at helo.
+ * @param patterns domains with all below them, regular expressions, functions
  * @example helo(/^\[/, 'localhost')
  */
 export function helo(...patterns: readonly NamePattern[]): Condition {
@@ -19,7 +20,8 @@ export function helo(...patterns: readonly NamePattern[]): Condition {
 }
 
 /**
- * The client uses TLS, with one of these versions if any are named. Decided at the HELO that follows STARTTLS.
+ * The connection is encrypted. Decided at helo, the one that follows STARTTLS.
+ * @param versions only these versions of TLS; any, if none is named
  * @example tls('TLSv1.3')
  */
 export const tls = (...versions: readonly string[]): Condition =>
@@ -30,8 +32,10 @@ export const tls = (...versions: readonly string[]): Condition =>
   )
 
 /**
- * The client has logged in, as one of these users if any are named (a name, or a regular expression). Decided at mail. Postfix tells it in
- * `{auth_authen}`, which milterhost asks for at MAIL.
+ * The client has logged in. Decided at mail.
+ * @remarks The MTA tells it in `{auth_authen}` at MAIL, as it tells TLS in `{tls_version}` at HELO. milterhost asks for both, so that nothing has to be set.
+ * @param users only these users, each a name or a regular expression; any, if none is named
+ * @example authenticated('ann', /^staff-/)
  */
 export function authenticated(...users: readonly (string | RegExp)[]): Condition {
   const names = new Set(users.filter(user => typeof user === 'string'))
@@ -57,13 +61,19 @@ const ASKED: Readonly<Record<FactStage, MacroStage>> = {
   message: 'eom',
 }
 
+export interface MacroTime {
+  /** The stage at which it is told. @default where the MTAs tell it, else `'mail'` */
+  readonly at?: FactStage
+}
+
 /**
- * A macro of the MTA is there, or is this value, or matches. The MTA is asked for it.
- * @param at the stage at which it is told; by default that of the MTAs, `mail` for names of their own
+ * The MTA tells that macro; with a value: as that value, or one that matches. It is asked for it. Decided at the stage `at`.
+ * @param name name of the macro, with or without braces
+ * @param value what it has to be, or to match
  * @example macro('daemon_name', 'submission')
  * @example macro('rcpt_mailer', /^local$/)
  */
-export function macro(name: string, value?: string | RegExp, { at }: { readonly at?: FactStage } = {}): Condition {
+export function macro(name: string, value?: string | RegExp, { at }: MacroTime = {}): Condition {
   if (typeof name !== 'string' || !/^(\{[\w.]+\}|[\w.]+)$/.test(name))
     throw new RangeError(`${JSON.stringify(name)} is not a macro name such as "auth_type" or "i"`)
   const stage = at ?? macroStageOf(bare(name))
