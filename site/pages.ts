@@ -16,6 +16,8 @@ export interface Page {
 
 export interface Section {
   readonly title: string
+  /** In the sidebar only its title is shown until it is opened, or one of its pages is. */
+  readonly collapsed?: true
   readonly pages: readonly Page[]
 }
 
@@ -99,6 +101,7 @@ export const SECTIONS: readonly Section[] = [
   },
   {
     title: 'Examples',
+    collapsed: true,
     pages: [
       { source: 'examples/README.md', path: 'examples/index', title: 'Examples' },
       ...['subject-tag', 'attachment-blocker', 'bcc-archive', 'header-routing', 'rate-limit', 'language-model'].map(
@@ -106,9 +109,10 @@ export const SECTIONS: readonly Section[] = [
       ),
     ],
   },
-  { title: 'API', pages: REFERENCE },
+  { title: 'API', collapsed: true, pages: REFERENCE },
   {
     title: 'The project',
+    collapsed: true,
     pages: [
       { source: 'CHANGELOG.md', path: 'changes', title: 'Changes' },
       { source: 'CONTRIBUTING.md', path: 'contributing', title: 'Contributing' },

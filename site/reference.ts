@@ -3,9 +3,10 @@
  *
  * A comment that links to something that is not there, or describes a parameter that there is not, stops the build.
  */
-import { readFileSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Application, Comment, LogLevel } from 'typedoc'
+import { introduction } from './introduction.ts'
 import { REFERENCE } from './pages.ts'
 
 const root = resolve(import.meta.dirname, '..')
@@ -24,6 +25,8 @@ export async function reference(folder: string): Promise<number> {
       typeDeclarationFormat: 'table',
       useHTMLEncodedBrackets: true,
       entryFileName: 'modules',
+      // All is readonly; a column that says so in each row only takes the place of the others.
+      tableColumnSettings: { hideModifiers: true },
     } as object),
     plugin: ['typedoc-plugin-markdown'],
     entryPoints: REFERENCE.map(({ source }) => join(root, source)),
@@ -37,6 +40,7 @@ export async function reference(folder: string): Promise<number> {
     disableSources: true,
     readme: 'none',
     router: 'module',
+    groupOrder: ['Functions', 'Variables', 'Interfaces', 'Type Aliases', '*'],
     treatWarningsAsErrors: true,
     validation: { notExported: false, invalidLink: true, notDocumented: false },
     logLevel: LogLevel.Warn,
@@ -46,7 +50,7 @@ export async function reference(folder: string): Promise<number> {
   for (const module of project.children ?? []) {
     const source = module.name === 'src' ? 'src/index.ts' : `${module.name}.ts`
     module.name = REFERENCE.find(page => page.source === source)!.title
-    const said = introduction(source)
+    const said = introduction(join(root, source))
     // Where a module only hands on, what it says of itself would also be said of each name that says nothing.
     for (const { comment } of Object.values(project.reflections))
       if (comment !== undefined && Comment.combineDisplayParts(comment.summary) === said) comment.summary = []
@@ -59,7 +63,3 @@ export async function reference(folder: string): Promise<number> {
   rmSync(join(out, 'modules.md'))
   return REFERENCE.length
 }
-
-/** What a module says of itself at its head. */
-const introduction = (source: string): string =>
-  (/^\/\*\*\n([\s\S]*?)\n \*\//.exec(readFileSync(join(root, source), 'utf8'))?.[1] ?? '').replace(/^ \* ?/gm, '')

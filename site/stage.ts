@@ -6,10 +6,12 @@
  */
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, extname, join, relative, resolve } from 'node:path'
+import { introduction } from './introduction.ts'
 import { HOME, linkTo, PAGES, type Page, REFERENCE } from './pages.ts'
 
 const root = resolve(import.meta.dirname, '..')
 const PICTURE = 'docs/chain.svg'
+const UPRIGHT = join(import.meta.dirname, 'chain-upright.svg')
 const bySource = new Map([HOME, ...PAGES].map(page => [page.source, page]))
 
 /** @param folder is filled, not emptied @returns the pages written */
@@ -33,8 +35,12 @@ function textOf(page: Page): string {
   const text = readFileSync(join(root, page.source), 'utf8')
   if (extname(page.source) === '.md') return withPictures(page.source, withLinks(page, text))
   const language = extname(page.source).slice(1) || 'text'
-  return `# ${page.title}\n\n\`${page.source}\` in the repository.\n\n\`\`\`\`${language}\n${text}\`\`\`\`\n`
+  const parts = [`# ${page.title}`, introduction(join(root, page.source)), `\`${page.source}\` in the repository:`]
+  return `${parts.join('\n\n')}\n\n\`\`\`\`${language}\n${text.replace(HEAD, '')}\`\`\`\`\n`
 }
+
+/** Of a file that is shown: what it says of itself stands above it already. */
+const HEAD = /^\/\*\*\n[\s\S]*?\n \*\/\n+/
 
 /** Outside of code: where another page is meant, its place on the site. */
 function withLinks(page: Page, text: string): string {
@@ -52,13 +58,24 @@ function withLinks(page: Page, text: string): string {
   )
 }
 
-/** Pictures are drawn into the page, so that they follow its light and dark. A blank line would end the block of HTML. */
+/**
+ * Pictures are drawn into the page, so that they follow its light and dark. On a narrow screen the chain stands upright:
+ * both drawings are there, and the style of the site shows one of them.
+ */
 function withPictures(source: string, text: string): string {
   return text.replace(/^!\[[^\]]*\]\(([^)]+\.svg)\)$/gm, (_, file) => {
-    const svg = readFileSync(resolve(root, dirname(source), file), 'utf8').replace(STYLE, '')
-    return `<div class="picture" v-pre>\n${svg.replace(/\n\s*\n/g, '\n').trim()}\n</div>`
+    const picture = resolve(root, dirname(source), file)
+    if (relative(root, picture) !== PICTURE) return drawn('picture', picture)
+    return `${drawn('picture lying', picture)}\n${drawn('picture upright', UPRIGHT)}`
   })
 }
+
+/** A blank line would end the block of HTML. */
+const drawn = (kind: string, file: string): string =>
+  `<div class="${kind}" v-pre>\n${readFileSync(file, 'utf8')
+    .replace(STYLE, '')
+    .replace(/\n\s*\n/g, '\n')
+    .trim()}\n</div>`
 
 const STYLE = /<style>([\s\S]*?)<\/style>\s*/
 

@@ -13,6 +13,9 @@ export const PAGES: readonly string[] = [
   ...globSync(['docs/*.md', '{plugins,packages}/*/README.md', '{examples,bench}/README.md'], { cwd: ROOT }).sort(),
 ]
 
+/** What the home page of the site shows beside its first words: no page of its own, but code like theirs. */
+const START = 'site/start.md'
+
 export const pageText = (page: string): string => readFileSync(join(ROOT, page), 'utf8')
 
 export interface Block {
@@ -24,7 +27,7 @@ export interface Block {
   readonly text: string
 }
 
-export const BLOCKS: readonly Block[] = PAGES.flatMap(page => {
+export const BLOCKS: readonly Block[] = [...PAGES, START].flatMap(page => {
   const counts = new Map<string, number>()
   return [...pageText(page).matchAll(/^( *)```(\S*)\n([\s\S]*?)^\1```$/gm)].map(match => {
     const [, , language = '', text = ''] = match
