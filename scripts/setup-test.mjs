@@ -1,4 +1,4 @@
-// setup-test.mjs: puts in place the real MTAs and milters that test/interop runs against.
+// setup-test.mjs: puts in place the real MTAs and milters that test/interop runs against, and the browser that looks at the site.
 //
 // As root on a Debian-like system it installs the missing packages of test/interop/rig/needs.json and unpacks Sendmail in a cache
 // folder; elsewhere it says what is missing and how to get it. Nothing is removed, no daemon is started. With everything in place

@@ -25,6 +25,7 @@ export type Program =
   | 'redis'
   | 'systemd'
   | 'script'
+  | 'browser'
 
 /** What is missing of these, in words; empty if nothing is. */
 export function missingPrograms(...programs: Program[]): string[] {
