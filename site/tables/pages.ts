@@ -31,9 +31,11 @@ function pageWithTables(page: string, comments: Comments): string {
   const fills = new Map<string, string>(
     page === CONDITIONS.page ? conditionTables(comments, CONDITIONS.file, link) : [],
   )
-  for (const [type, { file, page: its, ...source }] of Object.entries(OPTION_TYPES)) {
+  for (const [type, { file, page: its, extends: base, ...source }] of Object.entries(OPTION_TYPES)) {
     if (its !== page) continue
-    const options = optionsOf(type, { ...source, members: comments.membersOf(file, type) })
+    const taken = base === undefined ? [] : comments.membersOf(OPTION_TYPES[base]!.file, base).map(({ name }) => name)
+    const members = comments.membersOf(file, type).filter(({ name }) => !taken.includes(name))
+    const options = optionsOf(type, { ...source, members })
     const places = placesFor(type, options, placesOf(text), page)
     const headings = new Map([...places].flatMap(([place, keys]) => keys.map(key => [key, headingOver(text, place)])))
     fills.set(`overview of ${type}`, overview(options, headings))

@@ -21,6 +21,7 @@ export function wordsOf(given: unknown): string {
   const { type, innerType, element, options = [], entries = {}, values = [], shape = {} } = schema.def
   switch (type) {
     case 'optional':
+    case 'default':
       return wordsOf(innerType)
     case 'array':
       return `list of ${wordsOf(element)}`

@@ -18,17 +18,20 @@ export interface HttpOptions<T = unknown> extends LookupOptions<T> {
    * @example 'https://policy.example.org/recipients/{key}'
    */
   readonly url: string
-  /** As `{ authorization: 'Bearer …' }`. */
+  /** Header fields of the question, as `{ authorization: 'Bearer …' }`. @default none but `accept` */
   readonly headers?: Readonly<Record<string, string>>
-  /** Most bytes of an answer. @default 1048576 */
+  /** Most bytes of an answer, 1 MiB. @default 1048576 */
   readonly limit?: number
 }
 
 const own = {
-  url: z.string(),
-  headers: z.record(z.string(), z.string()).optional(),
-  limit: z.int().min(1).optional(),
+  url: z.string().describe('URL'),
+  headers: z.record(z.string(), z.string()).describe('object of texts').default({}),
+  limit: z.int().min(1).default(1_048_576).describe('whole number, at least 1'),
 }
+
+/** The options of its own. */
+export const HTTP_OPTIONS: z.ZodObject = z.strictObject(own)
 
 const PLACE = /\{(key|local|domain)\}/g
 
@@ -41,7 +44,7 @@ const PLACE = /\{(key|local|domain)\}/g
 export function http<T = unknown>(options: string | HttpOptions<T>): LookupEntry<T> {
   const given = typeof options === 'string' ? { url: options } : options
   const { settings, own: read } = readLookupOptions<T, typeof own>('http', own, given, false)
-  const { url, headers = {}, limit = 1_048_576 } = read
+  const { url, headers, limit } = read
   const parts = [...url.matchAll(PLACE)].map(([, part]) => part as KeyPart)
   const refuse = (what: string): never => {
     throw hostError('LOOKUP_OPTIONS', settings.name, what)

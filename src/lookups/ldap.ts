@@ -15,42 +15,53 @@ import { type Entry, LdapConnection, type LdapServer, type Ldapts } from './ldap
 import { filterTemplate } from './ldap-filter.ts'
 
 export interface LdapOptions<T = unknown> extends LookupOptions<T> {
-  /** `ldap://host:389` or `ldaps://host:636`; of several, the first that can be reached is used. */
+  /** `ldap://host:389` or `ldaps://host:636`; of several, the first that can be had is used. */
   readonly url: string | readonly string[]
   /** Encrypts an `ldap:` connection before anything else is said (RFC 4511 §4.14). @default false */
   readonly startTls?: boolean
-  /** Node's TLS options, as `ca`. The certificate is checked unless they say otherwise. */
+  /** Node's TLS options, as `ca`. The certificate is checked unless they say otherwise. @default those of Node */
   readonly tls?: ConnectionOptions
-  /** Who asks. @default anonymous */
-  readonly bind?: { readonly dn: string; readonly password: string }
+  /** Who asks. @default nobody: the search is anonymous */
+  readonly bind?: {
+    /** Name of an entry of the directory. */
+    readonly dn: string
+    /** Its password. */
+    readonly password: string
+  }
   /** Where the search begins. */
   readonly base: string
-  /** @default 'sub' */
+  /** How deep the search goes: the entry at `base`, those right below it, or all below it. @default 'sub' */
   readonly scope?: 'base' | 'one' | 'sub'
-  /** With `%s` for the key, `%u` and `%d` for the two sides of an address; they are escaped. @example '(mail=%s)' */
+  /** What is searched: `%s` is the key, `%u` and `%d` are the two sides of an address, all escaped. @example '(mail=%s)' */
   readonly filter: string
   /**
-   * What the value is: the name of one attribute, or an object of your names with the directory's, or, without it, `true` where
-   * there is an entry. An attribute with several values is a list.
+   * What the value is: the name of one attribute, or an object `{ yours: 'directorys' }`. An attribute with several values is a list.
+   * @default none: the value is `true` where there is an entry
    */
   readonly attributes?: string | Readonly<Record<string, string>>
-  /** Most connections. @default 2 */
+  /** Connections, each used by many searches at once. @default 2 */
   readonly connections?: number
 }
 
 const own = {
-  url: z.union([z.string(), z.array(z.string()).min(1)], 'must be an address, or a list of them'),
-  startTls: z.boolean().optional(),
-  tls: z.looseObject({}).optional(),
+  url: z
+    .union([z.string(), z.array(z.string()).min(1)], 'must be an address, or a list of them')
+    .describe('URL, or a list of them'),
+  startTls: z.boolean().default(false),
+  tls: z.looseObject({}).describe("Node's TLS options").optional(),
   bind: z.strictObject({ dn: z.string(), password: z.string() }).optional(),
-  base: z.string(),
-  scope: z.enum(['base', 'one', 'sub']).optional(),
-  filter: z.string(),
+  base: z.string().describe('name of an entry'),
+  scope: z.enum(['base', 'one', 'sub']).default('sub'),
+  filter: z.string().describe('LDAP filter'),
   attributes: z
     .union([z.string(), z.record(z.string(), z.string())], 'must be a name, or an object of names')
+    .describe('name, or object of names')
     .optional(),
-  connections: z.int().min(1).optional(),
+  connections: z.int().min(1).default(2).describe('whole number, at least 1'),
 }
+
+/** The options of its own. */
+export const LDAP_OPTIONS: z.ZodObject = z.strictObject(own)
 
 /**
  * A look-up in an LDAP directory.
@@ -73,7 +84,7 @@ export function ldap<T = unknown>(options: LdapOptions<T>): LookupEntry<T> {
   } catch (error) {
     return refuse((error as Error).message)
   }
-  const { startTls = false, bind, scope = 'sub', attributes, connections = 2 } = read
+  const { startTls, bind, scope, attributes, connections } = read
   const servers = urls.map(
     (url): LdapServer => ({
       url,

@@ -25,9 +25,17 @@ import { WatchedFile } from './watched-file.ts'
 export interface PostfixTableOptions<T = string> extends LookupOptions<T> {
   /** The program that reads `hash`, `btree` and `lmdb` tables. @default '/usr/sbin/postmap' */
   readonly postmap?: string
-  /** Most connections of `socketmap:` and `tcp:`. @default 5 */
+  /** Most connections at once, of `socketmap:` and `tcp:`. @default 5 */
   readonly connections?: number
 }
+
+const own = {
+  postmap: z.string().describe('path').default('/usr/sbin/postmap'),
+  connections: z.int().min(1).default(5).describe('whole number, at least 1'),
+}
+
+/** The options of its own. */
+export const POSTFIX_TABLE_OPTIONS: z.ZodObject = z.strictObject(own)
 
 type Find = (key: string) => string | null
 
@@ -82,10 +90,9 @@ export function postfixTable<T = string>(table: string, options: PostfixTableOpt
   if (type === undefined || name === undefined || !TYPES.includes(type)) {
     return refuse(`must be type:name with one of the types ${TYPES.join(', ')}, not ${JSON.stringify(table)}`)
   }
-  const own = { postmap: z.string().optional(), connections: z.int().min(1).optional() }
   const isServer = type in SERVERS
   const read = readLookupOptions<T, typeof own>('postfixTable', own, options, !isServer)
-  const { postmap = '/usr/sbin/postmap', connections = 5 } = read.own
+  const { postmap, connections } = read.own
   const { settings } = read
   try {
     if (isServer) {

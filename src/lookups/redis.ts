@@ -18,23 +18,29 @@ export interface RedisOptions<T = unknown> extends LookupOptions<T> {
   /** `redis://:password@host:6379/0`, `rediss://…` for TLS, or the path of a UNIX socket. */
   readonly url: string
   /**
-   * `hash`: HGETALL of the prefix and the key, an object; `string`: GET of it, a text; `set`: `true` where the key is a member of the set
-   * that `prefix` names.
+   * What the value is.
+   * @remarks
+   * - `'hash'`: the hash under `prefix` and the key (`HGETALL`), as an object: for the policy a field for each filter.
+   * - `'string'`: the text under `prefix` and the key (`GET`).
+   * - `'set'`: `true` where the key is a member of the set that `prefix` names.
    * @default 'hash'
    */
   readonly type?: 'hash' | 'string' | 'set'
-  /** @default 'milterhost:policy:' */
+  /** What stands before each key, or the name of the set. @default 'milterhost:policy:' */
   readonly prefix?: string
-  /** Node's TLS options for `rediss:`, as `ca`. */
+  /** Node's TLS options for `rediss:`, as `ca`. @default those of Node */
   readonly tls?: ConnectionOptions
 }
 
 const own = {
-  url: z.string(),
-  type: z.enum(['hash', 'string', 'set']).optional(),
-  prefix: z.string().min(1, 'must not be empty').optional(),
-  tls: z.looseObject({}).optional(),
+  url: z.string().describe('URL, or path'),
+  type: z.enum(['hash', 'string', 'set']).default('hash'),
+  prefix: z.string().min(1, 'must not be empty').default('milterhost:policy:'),
+  tls: z.looseObject({}).describe("Node's TLS options").optional(),
 }
+
+/** The options of its own. */
+export const REDIS_OPTIONS: z.ZodObject = z.strictObject(own)
 
 /** Longest pause before Redis is tried again, milliseconds. */
 const LONGEST_PAUSE = 1_000
@@ -48,7 +54,7 @@ const LONGEST_PAUSE = 1_000
 export function redis<T = unknown>(options: string | RedisOptions<T>): LookupEntry<T> {
   const given = typeof options === 'string' ? { url: options } : options
   const { settings, own: read } = readLookupOptions<T, typeof own>('redis', own, given, false)
-  const { url, type = 'hash', prefix = 'milterhost:policy:' } = read
+  const { url, type, prefix } = read
   if (!/^rediss?:\/\/|^\//.test(url)) {
     throw hostError(
       'LOOKUP_OPTIONS',

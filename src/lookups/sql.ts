@@ -21,21 +21,19 @@ import { openSqlite, sqliteDialect } from './sql/sqlite.ts'
 import { sqlStore } from './sql/store.ts'
 
 export interface SqlOptions<T = unknown> extends LookupOptions<T> {
-  /** `postgres://user:password@host/database`, `mysql://…` or `mariadb://…`, `sqlite:/path/to/file.db`. */
+  /** `postgres://user:password@host/database` (package `pg`), `mysql://…` or `mariadb://…` (package `mysql2`), `sqlite:/path/to/file.db` (Node's own). */
   readonly url: string
   /**
-   * A SELECT with `:key` in it, or `:local` and `:domain` for the two sides of an address. Without it the policy table is read.
+   * A SELECT with `:key` in it, or `:local` and `:domain` for the two sides of an address.
+   * @default a SELECT in the policy table
    * @example 'SELECT wants_greylist FROM users WHERE address = :key'
    */
   readonly query?: string
-  /**
-   * `first`: the value is the first row, and just its column when there is only one; `all`: a list of that for every row.
-   * @default 'first'
-   */
+  /** `first`: the value is the first row, and just its column when there is only one; `all`: a list of that for every row. @default 'first' */
   readonly rows?: 'first' | 'all'
-  /** The policy table, without `query`. @default 'milterhost_policy' */
+  /** Name of the policy table, which is read without `query`. @default 'milterhost_policy' */
   readonly table?: string
-  /** Most connections. @default 5 */
+  /** Most connections at once. @default 5 */
   readonly connections?: number
   /** How the connection is encrypted: `true`, or Node's TLS options (`ca`, `cert`, …). @default what the URL says */
   readonly tls?: boolean | ConnectionOptions
@@ -57,13 +55,19 @@ const PRODUCTS: Readonly<Record<string, Product>> = {
 }
 
 const own = {
-  url: z.string(),
-  query: z.string().optional(),
-  rows: z.enum(['first', 'all']).optional(),
-  table: z.string().regex(TABLE_NAME, 'must be the name of a table').optional(),
-  connections: z.int().min(1).optional(),
-  tls: z.union([z.boolean(), z.looseObject({})], 'must be true, false, or TLS options').optional(),
+  url: z.string().describe('URL'),
+  query: z.string().describe('SQL').optional(),
+  rows: z.enum(['first', 'all']).default('first'),
+  table: z.string().regex(TABLE_NAME, 'must be the name of a table').describe('name of a table').default(POLICY_TABLE),
+  connections: z.int().min(1).default(5).describe('whole number, at least 1'),
+  tls: z
+    .union([z.boolean(), z.looseObject({})], 'must be true, false, or TLS options')
+    .describe("boolean, or Node's TLS options")
+    .optional(),
 }
+
+/** The options of its own. */
+export const SQL_OPTIONS: z.ZodObject = z.strictObject(own)
 
 /**
  * A look-up in an SQL database.
@@ -74,7 +78,7 @@ const own = {
 export function sql<T = unknown>(options: string | SqlOptions<T>): LookupEntry<T> {
   const given = typeof options === 'string' ? { url: options } : options
   const { settings, own: read } = readLookupOptions<T, typeof own>('sql', own, given, false)
-  const { url, rows = 'first', table = POLICY_TABLE, connections = 5, tls } = read
+  const { url, rows, table, connections, tls } = read
   const refuse = (what: string): never => {
     throw hostError('LOOKUP_OPTIONS', settings.name, what)
   }

@@ -7,6 +7,7 @@
 import { z } from 'zod'
 import { parseDuration } from '../config/duration.ts'
 import type { Duration } from '../config/entry.ts'
+import { keysAt } from '../config/keys.ts'
 import { problemsOf } from '../config/problem.ts'
 import { hostError } from '../errors.ts'
 import type { Schema } from '../plugin/schema.ts'
@@ -17,9 +18,9 @@ import type { CacheSettings } from './cache.ts'
 export interface LookupOptions<T = unknown> {
   /** In logs, counters and answers. @default the kind, e.g. `sql` */
   readonly name?: string
-  /** What a value must be, and what it becomes: any Standard Schema (zod, valibot, arktype). @default taken as it comes */
+  /** What a value must be, and what it becomes: any Standard Schema (zod, valibot, arktype). @default none: it is taken as it comes */
   readonly schema?: Schema<unknown, T>
-  /** `false`: ask each time. Tables in memory have no cache unless this says so. */
+  /** How long answers are kept; `false`: ask each time. @default kept, except what lies in memory anyway (files, tables in files) */
   readonly cache?:
     | false
     | {
@@ -29,20 +30,35 @@ export interface LookupOptions<T = unknown> {
         readonly negative?: Duration
         /** How long an answer may still serve `onError: 'stale'`. @default '1d' */
         readonly stale?: Duration
-        /** Most keys kept. @default 20000 */
+        /** Most keys kept; the least recently used leave first. @default 20000 */
         readonly size?: number
       }
-  /** Longest time for one look-up; always also bounded by what is left of the chain's budget. @default '5s' */
+  /** Longest time for one answer; always also bounded by what is left of the budget of the chain. @default '5s' */
   readonly timeout?: Duration
   /**
-   * When the source cannot be asked. `fail`: whoever asked fails, so that the filter's `onFailure` decides; `stale`: the last
-   * known answer, and `fail` where there is none; `none`: as if nothing were there; `{ value }`: as if this were there. All but `fail` are
-   * logged and counted.
+   * What happens when the source cannot be asked. All but `'fail'` are logged and counted.
+   * @remarks
+   * - `'fail'`: whoever asked fails; for a filter's condition or users that means `onFailure` of the filter, `451` by default.
+   * - `'stale'`: the last known answer serves; where there is none, as `'fail'`.
+   * - `'none'`: as if nothing were there.
+   * - `{ value }`: as if this were there.
    * @default 'fail'
    */
-  readonly onError?: 'fail' | 'stale' | 'none' | { readonly value: T }
-  /** A source that fails `failures` times in a row is not asked for the length of `pause`. @default 5 and '5s' */
-  readonly breaker?: { readonly failures?: number; readonly pause?: Duration }
+  readonly onError?:
+    | 'fail'
+    | 'stale'
+    | 'none'
+    | {
+        /** As if this were there. */
+        readonly value: T
+      }
+  /** A source that fails again and again is left alone for a while. */
+  readonly breaker?: {
+    /** Failures in a row after which it is left alone. @default 5 */
+    readonly failures?: number
+    /** For how long; then one call tries. @default '5s' */
+    readonly pause?: Duration
+  }
 }
 
 /** `LookupOptions` with every default filled in; times in milliseconds. */
@@ -55,16 +71,22 @@ export interface LookupSettings<T = unknown> {
   readonly breaker: BreakerSettings
 }
 
-const duration = z.unknown().transform((value, context): number => {
-  try {
-    return parseDuration(value)
-  } catch (error) {
-    context.addIssue({ code: 'custom', message: (error as RangeError).message })
-    return z.NEVER
-  }
-})
+const duration = z
+  .unknown()
+  .transform((value, context): number => {
+    try {
+      return parseDuration(value)
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: (error as RangeError).message })
+      return z.NEVER
+    }
+  })
+  .describe('duration')
 
-const count = z.int('must be a whole number of at least 1').min(1, 'must be a whole number of at least 1')
+const count = z
+  .int('must be a whole number of at least 1')
+  .min(1, 'must be a whole number of at least 1')
+  .describe('whole number, at least 1')
 
 const cache = z.strictObject({
   ttl: duration.optional(),
@@ -77,18 +99,22 @@ const common = {
   name: z
     .string()
     .regex(/^[A-Za-z0-9@][\w.@/-]{0,63}$/, 'must be letters, digits, ".", "_", "-", "/" or "@"')
+    .describe('text, at most 64 characters')
     .optional(),
-  schema: z.custom<Schema>(isSchema, 'must be a Standard Schema, e.g. of zod').optional(),
+  schema: z.custom<Schema>(isSchema, 'must be a Standard Schema, e.g. of zod').describe('schema').optional(),
   cache: z.union([z.literal(false), cache], 'must be false or { ttl, negative, stale, size }').optional(),
   timeout: duration.optional(),
   onError: z
     .union(
-      [z.enum(['fail', 'stale', 'none']), z.strictObject({ value: z.unknown() })],
+      [z.enum(['fail', 'stale', 'none']), z.strictObject({ value: z.unknown().describe('any value') })],
       'must be "fail", "stale", "none" or { value: … }',
     )
     .optional(),
   breaker: breaker.optional(),
 }
+
+/** Those that every look-up takes. */
+export const LOOKUP_OPTIONS: z.ZodObject = z.strictObject(common)
 
 export interface ReadOptions<T, Own> {
   readonly settings: LookupSettings<T>
@@ -108,9 +134,8 @@ export function readLookupOptions<T, Shape extends z.ZodRawShape>(
   const whole = z.strictObject({ ...common, ...shape })
   const parsed = whole.safeParse(given, { reportInput: true })
   if (!parsed.success) {
-    const known = (path: readonly PropertyKey[]): readonly string[] =>
-      path.length === 0 ? Object.keys(whole.shape) : path[0] === 'breaker' ? Object.keys(breaker.shape) : []
-    throw hostError('LOOKUP_OPTIONS', kind, problemsOf(parsed.error, known).join('; '))
+    const problems = problemsOf(parsed.error, path => keysAt(whole, path))
+    throw hostError('LOOKUP_OPTIONS', kind, problems.join('; '))
   }
   const options = parsed.data as z.output<z.ZodObject<typeof common>>
   const settings: LookupSettings<T> = {
