@@ -30,12 +30,14 @@ function listenPlace(address: string): string | undefined {
 
 export class ConfigurationSource {
   readonly #named: string | undefined
+  readonly #inherited: readonly string[]
   readonly #installation = installation()
   readonly #loader = new ConfigLoader(this.#installation)
 
-  /** `named` is what `--config` says. */
-  constructor(named: string | undefined) {
+  /** `named` is what `--config` says; `inherited`, of a daemon, the addresses of sockets that it was given. */
+  constructor(named: string | undefined, inherited: readonly string[] = []) {
     this.#named = named
+    this.#inherited = inherited
   }
 
   /** What a module of a package exports, as the configuration in that folder would import it; `null` when it is not there. */
@@ -59,15 +61,15 @@ export class ConfigurationSource {
       () => this.#loader.load(path),
       what => hostError('CONFIG_THREW', path, what),
     )
-    return { file, configuration: validated(raw, file) }
+    return { file, configuration: validated(raw, file, this.#inherited) }
   }
 }
 
 /** `file`: where it was read from, whose lines are named; `null` for the shipped default. Throws a coded error with every mistake. */
-export function validated(raw: unknown, file: string | null): Configuration {
+export function validated(raw: unknown, file: string | null, inherited: readonly string[] = []): Configuration {
   const name = file ?? 'the default configuration'
   try {
-    return validateConfig(raw, name, listenPlace)
+    return validateConfig(raw, name, listenPlace, inherited)
   } catch (error) {
     if (!(error instanceof ConfigError) || file === null) throw error
     throw new ConfigError(name, withLines(error.problems, readFileSync(file, 'utf8')))

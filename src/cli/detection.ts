@@ -3,7 +3,7 @@
  *
  * Nothing happens for a configuration without `...detected()`, nor, as to reloading, for one with `detect: { watch: false }`.
  */
-import { type Change, type Detection, DetectWatch, detect, detectRoot } from '../bridge/detect/index.ts'
+import { type Change, type Detection, DetectWatch, detect, detectRoot, placeOf } from '../bridge/detect/index.ts'
 import type { Configuration } from '../host/config/validate.ts'
 import type { Logger } from '../host/observe/logger.ts'
 import { systemClock } from '../host/time/clock.ts'
@@ -14,6 +14,8 @@ export interface DetectionOptions {
   readonly before: Detection
   /** As it serves now. */
   configuration(): Configuration
+  /** Where milterhost itself listens now. The MTA names that too. */
+  listens(): readonly string[]
   reload(): void
 }
 
@@ -25,6 +27,7 @@ export async function followDetected({
   log,
   before,
   configuration,
+  listens,
   reload,
 }: DetectionOptions): Promise<() => Promise<void>> {
   const { detects, entries } = configuration()
@@ -37,6 +40,10 @@ export async function followDetected({
     clock: systemClock,
     log,
     wanted: () => configuration().detects === true && configuration().settings.detect.watch,
+    own({ address }) {
+      const place = placeOf(address.value)
+      return listens().some(listened => placeOf(listened) === place)
+    },
     changed(list) {
       for (const { kind, milter, fields } of list) log.info({ milter, ...fields }, WORDS[kind])
       reload()

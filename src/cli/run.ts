@@ -60,7 +60,10 @@ async function run(options: RunOptions): Promise<ExitCode> {
   const inherited = inheritedSockets(process.env, process.pid)
   // They are for this process alone.
   for (const name of ['LISTEN_FDS', 'LISTEN_PID', 'LISTEN_FDNAMES']) delete process.env[name]
-  const source = new ConfigurationSource(options.config)
+  const source = new ConfigurationSource(
+    options.config,
+    inherited.flatMap(({ address }) => address ?? []),
+  )
   const before = firstLook()
   const first = await source.load()
   const { settings } = first.configuration
@@ -120,6 +123,7 @@ async function run(options: RunOptions): Promise<ExitCode> {
     log,
     before,
     configuration: () => running.configuration,
+    listens: () => running.addresses.map(at => formatSocketAddress(at, 'sendmail')),
     reload: () => reload(running, log),
   })
   let farewell: Promise<void> = Promise.resolve()

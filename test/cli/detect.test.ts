@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { enable, installOpendkim, testTree } from '../bridge/detect/tree.ts'
+import { disable, enable, installOpendkim, testTree } from '../bridge/detect/tree.ts'
 import { milterhost, place, start } from './support.ts'
 
 const DEBIAN = resolve(import.meta.dirname, '../bridge/detect/trees/debian-12')
@@ -51,10 +51,19 @@ describe('milterhost run', () => {
     const daemon = start(['run'], at.path, { MILTERHOST_DETECT_ROOT: tree.root })
     await daemon.until('no milter in use was found on this machine')
     await daemon.until('ready')
+    // The MTA is told of milterhost, as its guide says, and then there is a milter too.
+    tree.file('/etc/postfix/main.cf', `smtpd_milters = unix:${join(at.path, 'm.sock')}\n`)
     installOpendkim(tree, 9)
     enable(tree, 'opendkim.service')
     await daemon.until('a milter of this machine is in use now')
     await daemon.until('reloaded')
+    tree.file('/etc/postfix/main.cf', '')
+    disable(tree, 'opendkim.service')
+    await daemon.until('not in use any more')
+    const told = [...daemon.said().matchAll(/of this machine is (?:not )?in use.* milter=(\S+)/g)].map(
+      ([, name]) => name,
+    )
+    expect(told).toEqual(['opendkim', 'opendkim'])
     daemon.process.kill('SIGTERM')
     expect(await daemon.ended).toBe(0)
   })

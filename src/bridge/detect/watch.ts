@@ -11,7 +11,7 @@ import { basename, dirname } from 'node:path'
 import type { Logger } from '../../host/observe/logger.ts'
 import type { Clock } from '../../host/time/clock.ts'
 import { type Change, changes } from './changes.ts'
-import { type Detection, detect } from './detect.ts'
+import { type Detection, detect, type FoundMilter } from './detect.ts'
 
 /** Milliseconds without an event before a look. */
 const SETTLE = 500
@@ -31,6 +31,8 @@ export interface DetectWatchOptions {
   readonly log: Logger
   /** Whether anybody wants to know now. */
   wanted(): boolean
+  /** Whether that is milterhost itself, which the MTA names like any other milter. @default none is */
+  own?(milter: FoundMilter): boolean
   /** The milters of this machine changed. */
   changed(list: readonly Change[]): void
 }
@@ -98,10 +100,11 @@ export class DetectWatch {
   }
 
   #look(): void {
-    const { root, changed, wanted } = this.#options
+    const { root, changed, wanted, own = () => false } = this.#options
     if (!wanted()) return
     const next = detect(root)
-    const list = changes(this.#last.milters, next.milters)
+    const others = ({ milters }: Detection): FoundMilter[] => milters.filter(milter => !own(milter))
+    const list = changes(others(this.#last), others(next))
     this.#last = next
     if (list.length > 0) changed(list)
   }

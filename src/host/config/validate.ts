@@ -71,11 +71,15 @@ export class ConfigError extends HostError {
  */
 export type AddressCheck = (address: string) => string | undefined
 
-/** `file` only names the configuration in messages. Throws a `ConfigError` with every mistake. */
+/**
+ * `file` only names the configuration in messages. `inherited`: addresses that are listened on besides, or in place of, those that it
+ * names. Throws a `ConfigError` with every mistake.
+ */
 export function validateConfig(
   raw: unknown,
   file: string,
   checkAddress: AddressCheck = () => undefined,
+  inherited: readonly string[] = [],
 ): Configuration {
   const problems: string[] = []
   if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) {
@@ -88,7 +92,7 @@ export function validateConfig(
   const control = validateControl(given.control, problems, checkAddress)
   const listen = validateListen(given.listen, problems, checkAddress)
   const written = Array.isArray(given.filters) ? validateEntries(given.filters, problems) : []
-  const taken = listen.map(({ address }) => address)
+  const taken = [...listen.map(({ address }) => address), ...inherited]
   const entries = arranged(withoutRepeated(written, taken, checkAddress), problems)
   checkVerdictsRead(entries, problems)
   if (parsed.success) problems.push(...strangersIn(parsed.data.policy, entries))

@@ -2,7 +2,7 @@
 // machine of the tests need not run systemd.
 
 import { execFileSync, spawn } from 'node:child_process'
-import { copyFileSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
@@ -37,9 +37,12 @@ function run(command: string, args: readonly string[], cwd: string, env: NodeJS.
 }
 
 /** A folder with a configuration that listens nowhere in particular. */
-function place(listen: string): string {
+function place(listen: string, filters = ''): string {
   const dir = tempDir('systemd')
-  writeFileSync(join(dir, 'milterhost.config.mjs'), `export default { listen: '${listen}' }\n`)
+  writeFileSync(
+    join(dir, 'milterhost.config.mjs'),
+    `import { detected } from 'milterhost'\nexport default { listen: '${listen}', filters: [${filters}] }\n`,
+  )
   return dir
 }
 
@@ -128,10 +131,18 @@ while True: print(repr(s.recv(4096).decode()), flush=True)`
 
   test('the daemon listens on the sockets it is given, over a reload, and leaves them where they are', async () => {
     const unused = await freePort()
-    const dir = place(`inet:${unused}@127.0.0.1`)
-    const [path, port] = [join(dir, 'milter.sock'), await freePort()]
-    const env = { ...ofItsOwn(dir), NODE_OPTIONS: '--max-semi-space-size=4' }
+    const dir = place(`inet:${unused}@127.0.0.1`, '...detected()')
+    const [path, port, other] = [join(dir, 'milter.sock'), await freePort(), await freePort()]
+    // Of what the MTA of this machine names, two are milterhost itself.
+    mkdirSync(join(dir, 'etc/postfix'), { recursive: true })
+    writeFileSync(
+      join(dir, 'etc/postfix/main.cf'),
+      `smtpd_milters = unix:${path} inet:localhost:${port} inet:[::1]:${other}\n`,
+    )
+    const env = { ...ofItsOwn(dir), NODE_OPTIONS: '--max-semi-space-size=4', MILTERHOST_DETECT_ROOT: dir }
     const args = [
+      '-l',
+      `[::1]:${other}`,
       '-l',
       path,
       '-l',
@@ -146,7 +157,11 @@ while True: print(repr(s.recv(4096).decode()), flush=True)`
     await until('ready', () => daemon.said().includes('listens on'))
     const { result, close } = await askControl(join(dir, 'control.sock'), { do: 'status' })
     close()
-    expect(result).toMatchObject({ pid: daemon.pid, listen: [`unix:${path}`, `inet:${port}@127.0.0.1`] })
+    expect(result).toMatchObject({
+      pid: daemon.pid,
+      listen: [`inet6:${other}@::1`, `unix:${path}`, `inet:${port}@127.0.0.1`],
+      filters: [],
+    })
     for (const turn of ['before', 'after']) {
       const second = await mtaClient(`unix:${path}`)
       expect((await second.negotiate()).version, turn).toBe(6)
