@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { checkCreated } from './check-created.mjs'
+import { pack } from './pack.mjs'
 
 const root = resolve(import.meta.dirname, '..')
 const work = mkdtempSync(join(tmpdir(), 'milterhost-packages-'))
@@ -12,14 +13,10 @@ const run = (command, args, options = {}) =>
   execFileSync(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8', ...options })
 
 try {
-  run('npm', ['run', 'build'], { stdio: 'inherit' })
   const folders = ['plugins', 'packages'].flatMap(part =>
     readdirSync(join(root, part)).map(name => join(root, part, name)),
   )
-  const tarballs = [root, ...folders].map(folder => {
-    const [{ filename }] = JSON.parse(run('npm', ['pack', '--json', '--pack-destination', work], { cwd: folder }))
-    return join(work, filename)
-  })
+  const tarballs = [root, ...folders].map(folder => pack(folder, work))
   for (const tarball of tarballs) {
     console.log(`checking ${tarball.slice(work.length + 1)}`)
     run('npx', ['publint', tarball, '--strict'], { stdio: 'inherit' })

@@ -62,8 +62,12 @@ export class LauncherControl implements ProcessControl {
 
   async close(): Promise<void> {
     if (!this.#own) return
+    const limit = AbortSignal.timeout(CLOSING)
     try {
-      await this.#ask('stop', AbortSignal.timeout(CLOSING))
+      await this.#ask('stop', limit)
+    } catch (error) {
+      // A milter may take longer, one of libmilter does; the launcher goes on with it.
+      if (!limit.aborted) throw error
     } finally {
       this.#own = false
     }

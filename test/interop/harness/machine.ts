@@ -6,7 +6,7 @@ import { onCleanup } from './cleanup.ts'
 import { tempDir } from './places.ts'
 import { rig, rigPath, slowRig } from './rig.ts'
 
-/** Seconds that it may take to boot; on two idle processors it takes four. */
+/** Seconds that it may take to boot, or to install something; on two idle processors it takes four. */
 const BOOT = 150
 
 export interface Machine {
@@ -14,6 +14,8 @@ export interface Machine {
   dir: string
   /** Runs a command there to its end, as root; its output, or an error with what it said. */
   run(...command: string[]): Promise<string>
+  /** Runs lines of a shell there, as root in /root, up to the first that fails; what they print on both outputs, or an error with it. */
+  shell(script: string, env?: Readonly<Record<string, string>>): Promise<string>
   /** Starts one that goes on; it ends with the machine. What it says on its two outputs so far. */
   start(...command: string[]): { out(): string; err(): string }
   stop(): Promise<void>
@@ -32,6 +34,11 @@ export async function startMachine(setup: string, services: readonly string[]): 
   return {
     dir,
     run: (...command) => rig('machine-run', dir, ...command),
+    shell: (script, env = {}) => {
+      const given = Object.entries(env).map(([name, value]) => `${name}=${value}`)
+      const bash = ['bash', '-e', '-o', 'pipefail', '-c', `cd /root; exec 2>&1; ${script}`]
+      return slowRig(BOOT, 'machine-run', dir, 'env', ...given, ...bash)
+    },
     start(...command) {
       const child = spawn(rigPath('bin/machine-run'), [dir, ...command], { stdio: ['ignore', 'pipe', 'pipe'] })
       const said = { out: '', err: '' }

@@ -51,6 +51,9 @@ export class LauncherError extends Error {
   }
 }
 
+/** Before a line that tells of a failure: the priority, by syslog's name, as the journal reads it. */
+export const ERR: string = process.env.JOURNAL_STREAM ? '<3>' : ''
+
 export const isId = (value: unknown): value is string =>
   typeof value === 'string' && /^[A-Za-z0-9][A-Za-z0-9_.-]{0,47}$/.test(value)
 

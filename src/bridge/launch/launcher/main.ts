@@ -10,7 +10,7 @@ import { closeSync, existsSync, readdirSync, readFileSync } from 'node:fs'
 import type { Duplex } from 'node:stream'
 import { parseArgs } from 'node:util'
 import { readEntries, trusted } from './file.ts'
-import { LauncherError } from './frame.ts'
+import { ERR, LauncherError } from './frame.ts'
 import { findIdentity, hostPlan } from './plan.ts'
 import { Process } from './process.ts'
 import { LauncherServer } from './server.ts'
@@ -45,9 +45,9 @@ export async function main(args: readonly string[]): Promise<number> {
     return 0
   } catch (error) {
     const { code = '', message } = error as Error & { readonly code?: string }
-    if (code.startsWith('LAUNCHER_')) log(`${code}: ${message}`)
-    else if (code.startsWith('ERR_PARSE_ARGS')) log(`LAUNCHER_USAGE: ${message}`)
-    else if (error instanceof LauncherError) log(`LAUNCHER_USER: milterhost does not run: ${message}`)
+    if (code.startsWith('LAUNCHER_')) log(`${ERR}${code}: ${message}`)
+    else if (code.startsWith('ERR_PARSE_ARGS')) log(`${ERR}LAUNCHER_USAGE: ${message}`)
+    else if (error instanceof LauncherError) log(`${ERR}LAUNCHER_USER: milterhost does not run: ${message}`)
     else throw error
     return 2
   }
@@ -72,16 +72,15 @@ async function run(file: string, user: string | undefined, command: readonly str
     text => log(`milterhost ${text}`),
   )
   const server = new LauncherServer({ entries: () => entries, tools: { ...TOOLS, ...INIT }, log })
-  const reread = (): void => {
+  process.on('SIGHUP', () => {
     try {
       entries = readEntries(file)
       log(`${file} read again: ${entries.size} milters may be started`)
       server.forget()
     } catch (error) {
-      log(`LAUNCHER_FILE: ${(error as Error).message}; what was read before stays`)
+      log(`${ERR}LAUNCHER_FILE: ${(error as Error).message}; what was read before stays`)
     }
-  }
-  process.on('SIGHUP', reread)
+  })
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => host.child?.kill(signal))
   // Without a listener Node opens its debugger, and with it root's rights, to whoever may connect.
   process.on('SIGUSR1', () => log('SIGUSR1 does nothing here'))

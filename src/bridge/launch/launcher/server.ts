@@ -10,7 +10,7 @@ import { constants } from 'node:os'
 import type { Duplex } from 'node:stream'
 import type { Entry } from './entry.ts'
 import { trusted } from './file.ts'
-import { type Answer, decodeRequest, encodeAnswer, FRAME, LauncherError, RESULTS, type Request } from './frame.ts'
+import { type Answer, decodeRequest, ERR, encodeAnswer, FRAME, LauncherError, RESULTS, type Request } from './frame.ts'
 import { findIdentity, type Plan, planOf, type Tools } from './plan.ts'
 import { Process } from './process.ts'
 
@@ -42,7 +42,7 @@ export class LauncherServer {
   }
 
   serve(socket: Duplex): void {
-    socket.on('error', error => this.#options.log(`the connection to milterhost failed: ${error.message}`))
+    socket.on('error', error => this.#options.log(`${ERR}the connection to milterhost failed: ${error.message}`))
     for (const event of ['drain', 'readable']) socket.on(event, () => this.#read(socket))
   }
 
@@ -62,7 +62,7 @@ export class LauncherServer {
       if (frame === null) return
       const asked = permitted(frame, this.#options.entries())
       if (asked === null) {
-        this.#options.log('milterhost sent what is no request; nothing more is taken from it')
+        this.#options.log(`${ERR}milterhost sent what is no request; nothing more is taken from it`)
         socket.destroy()
         return
       }
@@ -86,7 +86,7 @@ export class LauncherServer {
       if (operation === 'start' || operation === 'restart') await this.#process(id).start()
     } catch (error) {
       result = RESULTS.find(word => word === (error as LauncherError).code) ?? 'unprepared'
-      this.#options.log(`${id}: ${operation} failed: ${(error as Error).message}`)
+      this.#options.log(`${ERR}${id}: ${operation} failed: ${(error as Error).message}`)
     } finally {
       this.#busy.delete(id)
     }

@@ -192,7 +192,7 @@ asRoot('milterhost-launcher', () => {
   })
 
   test('reads its file again at SIGHUP, and keeps what it had when that is broken', async () => {
-    const { child, client, said } = await launcher({ one: sleeper })
+    const { child, client, said } = await launcher({ one: sleeper }, { env: { JOURNAL_STREAM: '8:1' } })
     const { pid } = await client.request('start', 'one', never)
     allow({ two: sleeper })
     child.kill('SIGHUP')
@@ -203,6 +203,8 @@ asRoot('milterhost-launcher', () => {
     writeFileSync(file, '{ "three": ')
     child.kill('SIGHUP')
     await until('it to complain', () => said().includes('what was read before stays'))
+    // For the journal, as an error, and nothing else is one.
+    expect(said().match(/^<3>\w+/gm)).toEqual(['<3>LAUNCHER_FILE'])
     expect(await client.request('status', 'two', never)).toMatchObject({ result: 'done' })
   })
 
