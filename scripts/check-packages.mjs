@@ -4,8 +4,8 @@ import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { pack } from '../test/interop/harness/pack.ts'
 import { checkCreated } from './check-created.mjs'
-import { pack } from './pack.mjs'
 
 const root = resolve(import.meta.dirname, '..')
 const work = mkdtempSync(join(tmpdir(), 'milterhost-packages-'))

@@ -7,6 +7,7 @@ import { sendmailRoot } from './rig.ts'
 /** Names in rig/needs.json. 'postfix' and 'sendmail' also need root. */
 export type Program =
   | 'milters'
+  | 'installing'
   | 'postfix'
   | 'sendmail'
   | 'sasl'

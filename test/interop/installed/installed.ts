@@ -9,7 +9,7 @@ const DOCS = resolve(import.meta.dirname, '../../../docs')
 /** The blocks of commands below a heading of a page, as they stand there. */
 export function blocks(page: string, heading: string): string[] {
   const text = readFileSync(`${DOCS}/${page}`, 'utf8')
-  const section = new RegExp(`^#+ ${heading}\\n([\\s\\S]*?)(?=^#+ |(?![\\s\\S]))`, 'm').exec(text)?.[1]
+  const section = new RegExp(`^##+ ${heading}\\n([\\s\\S]*?)(?=^##+ |(?![\\s\\S]))`, 'm').exec(text)?.[1]
   if (section === undefined) throw new Error(`${page} has no heading ${heading}`)
   const found = [...section.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(match => match[1]!)
   if (found.length === 0) throw new Error(`${page}: no commands below ${heading}`)
@@ -75,7 +75,7 @@ export class Installed {
   }
 
   write(path: string, text: string): Promise<string> {
-    return this.#machine.run('bash', '-c', 'printf %s "$2" > "$1"', 'write', path, text)
+    return this.#machine.run('bash', '-c', 'mkdir -p "$(dirname "$1")"; printf %s "$2" > "$1"', 'write', path, text)
   }
 }
 

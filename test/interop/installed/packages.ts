@@ -5,9 +5,8 @@ import { execFile } from 'node:child_process'
 import { cpSync, symlinkSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
-import { pack } from '../../../scripts/pack.mjs'
-import type { Machine } from '../harness/index.ts'
-import { tempDir, until } from '../harness/index.ts'
+import { type Machine, tempDir, until } from '../harness/index.ts'
+import { pack } from '../harness/pack.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 const REGISTRY = join(ROOT, 'scripts/registry.mjs')

@@ -10,4 +10,4 @@ ANSWERS
 DEBIAN_FRONTEND=noninteractive dpkg-reconfigure postfix
 useradd --create-home you
 # What this machine may have beyond that.
-rm -rf /etc/milterhost /var/lib/milterhost /usr/lib/node_modules/milterhost /etc/rspamd /var/lib/rspamd
+rm -rf /root/.npmrc /etc/milterhost /var/lib/milterhost /usr/lib/node_modules/milterhost /etc/rspamd /var/lib/rspamd
