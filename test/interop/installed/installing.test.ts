@@ -242,7 +242,9 @@ requirePrograms('postfix', 'installing')('milterhost, installed as its guide say
 
     it('leaves a milter to the socket that systemd has for it, and has that socket opened when it is closed', async () => {
       const starts = async (): Promise<number> =>
-        (await here.journal('milterhost-launcher')).filter(({ text }) => /^external milter is being started: .* filter=sleeper /.test(text)).length
+        (await here.journal('milterhost-launcher')).filter(({ text }) =>
+          /^external milter is being started: .* filter=sleeper /.test(text),
+        ).length
       expect(await here.unit('sleeper.service', 'ActiveState')).toBe('active')
       expect(await starts()).toBe(0)
       await machine.run('systemctl', 'stop', 'sleeper.socket', 'sleeper.service', 'sleeper-milter.service')
