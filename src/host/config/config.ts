@@ -98,8 +98,9 @@ export interface Config {
    * - `'proc'`: the table of TCP connections of this machine (`/proc/net/tcp`, `tcp6`). The MTA must run in the same network namespace and see the
    *   client's real address: behind a proxy, or in another container, clients are never found, and nothing happens.
    * - `agent(address, { token, ca, servername })`: a `milterhost liveness-agent` beside an MTA on another machine or in another container. It answers over
-   *   TLS (`inet:`) or through a UNIX socket to whoever knows the token; one that cannot be reached is unknown, never gone. `ca` are the certificates to
-   *   trust, `servername` the name in its certificate.
+   *   TLS (`inet:`) or through a UNIX socket to whoever knows the token; while it cannot be reached, is slow or answers nonsense nobody is gone for that
+   *   (`LIVENESS_FAILED`), and it is asked again, ever more seldom up to once in half a minute. `ca` are the certificates to trust, `servername` the
+   *   name in its certificate.
    * - `'off'`: nobody.
    * - An object `{ name, open }`: a source of one's own. With `unread` beside `present` it says whether bytes of the client wait to be read
    *   (`event.spokeEarly` of plugins).

@@ -9,6 +9,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import type { ListenAddress } from '../../../host/config/settings.ts'
+import { hostError } from '../../../host/errors.ts'
 import type { Logger } from '../../../host/observe/logger.ts'
 import type { Clock } from '../../../host/time/clock.ts'
 import type { Liveness } from '../../../host/time/liveness.ts'
@@ -46,8 +47,7 @@ export async function serveAgent(options: AgentServerOptions): Promise<AgentServ
     socket.once('close', () => sockets.delete(socket))
     converse(socket, options)
   }
-  const server: Server =
-    tls === null ? createServer(accept) : createTlsServer({ ...tls, handshakeTimeout: HELLO_TIME }, accept)
+  const server: Server = tls === null ? createServer(accept) : tlsServer(tls, accept)
   server.maxConnections = MOST_CONNECTIONS
   let remove = (): void => {}
   try {
@@ -82,12 +82,16 @@ function converse(socket: Socket, { token, source, clock, log }: AgentServerOpti
   const cut = (why: string): void => {
     if (socket.destroyed) return
     log.warn({ peer }, `a client of the liveness agent was cut off: ${why}`)
-    socket.destroy()
+    socket.destroySoon()
   }
   const cancel = clock.after(HELLO_TIME, () => cut('it did not say its token in time'))
   const answer = async (frame: unknown): Promise<void> => {
     if (!known) {
-      if (!same(readHello(frame), token)) return cut('its token is wrong')
+      if (!same(readHello(frame), token)) {
+        // So that its log says what is wrong, and not only that the connection was closed.
+        socket.write(encode({ ok: false }))
+        return cut('its token is wrong')
+      }
       known = true
       cancel()
       frames.limit = FRAME_BYTES
@@ -122,6 +126,14 @@ function converse(socket: Socket, { token, source, clock, log }: AgentServerOpti
   // A client that goes says nothing of interest.
   socket.on('error', () => socket.destroy())
   socket.once('close', cancel)
+}
+
+function tlsServer(tls: NonNullable<AgentServerOptions['tls']>, accept: (socket: Socket) => void): Server {
+  try {
+    return createTlsServer({ ...tls, handshakeTimeout: HELLO_TIME }, accept)
+  } catch (error) {
+    throw hostError('AGENT_OPTIONS', `certificate and key cannot be used: ${(error as Error).message}`)
+  }
 }
 
 const NEVER = new AbortController().signal

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
@@ -10,6 +9,7 @@ import { ask, encode, hello } from '../../../../src/bridge/mta/liveness/agent-wi
 import { silent } from '../../../../src/host/observe/logger.ts'
 import { systemClock } from '../../../../src/host/time/clock.ts'
 import type { Liveness, LivenessQuestion, LivenessSource, Sight } from '../../../../src/host/time/liveness.ts'
+import { selfSigned } from '../support/certificate.ts'
 
 const TOKEN = 'a secret of the test'
 const NEVER = new AbortController().signal
@@ -93,27 +93,7 @@ describe('an agent', () => {
   })
 
   it.runIf(existsSync('/usr/bin/openssl'))('speaks TLS, with a certificate that is checked', async () => {
-    const path = folder()
-    const [cert, key] = [join(path, 'cert.pem'), join(path, 'key.pem')]
-    const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']
-    execFileSync(
-      'openssl',
-      [
-        'req',
-        '-x509',
-        '-newkey',
-        'ec',
-        '-pkeyopt',
-        'ec_paramgen_curve:P-256',
-        '-nodes',
-        '-keyout',
-        key,
-        '-out',
-        cert,
-        ...subject,
-      ],
-      { stdio: 'ignore' },
-    )
+    const { cert, key } = selfSigned(folder(), 'localhost')
     const listen = { address: 'inet:0@127.0.0.1', mode: 0, group: null }
     const { port } = await served({ listen, tls: { cert: readFileSync(cert), key: readFileSync(key) } })
     const trusted = { token: TOKEN, ca: readFileSync(cert), servername: 'localhost' }
@@ -128,7 +108,7 @@ describe('an agent', () => {
   it('does not answer who has not its token', async () => {
     const { path } = await served()
     await expect(opened(agent(`unix:${path}`, { token: 'another' })).look([question(2)], NEVER)).rejects.toThrow(
-      'closed',
+      'the agent does not know this token',
     )
   })
 
@@ -175,6 +155,42 @@ describe('an agent', () => {
   it('that hangs is given up', async () => {
     const { path } = await served({ source: { look: () => new Promise(() => {}) } })
     await expect(opened(agent(`unix:${path}`, { token: TOKEN })).look([question(2)], NEVER)).rejects.toThrow('2 s')
+  })
+
+  it('needs a certificate and its key', async () => {
+    const listen = { address: 'inet:0@127.0.0.1', mode: 0, group: null }
+    const tls = { cert: Buffer.from('no certificate'), key: Buffer.from('no key') }
+    await expect(served({ listen, tls })).rejects.toMatchObject({
+      code: 'AGENT_OPTIONS',
+      message: expect.stringContaining('certificate and key cannot be used'),
+    })
+  })
+
+  it.each<[string, object | Buffer | null]>([
+    ['of a state that there is not', { id: 1, sights: [{ state: 'left' }], cost: 1 }],
+    ['for none', { id: 1, sights: [], cost: 1 }],
+    ['for too many', { id: 1, sights: [{ state: 'gone' }, { state: 'gone' }], cost: 1 }],
+    ['to another question', { id: 7, sights: [{ state: 'gone' }], cost: 1 }],
+    ['that is a list', [{ state: 'gone' }]],
+    ['with null for a client', { id: 1, sights: [null], cost: 1 }],
+    ['that is no JSON', Buffer.from([0, 0, 0, 2, 0x7b, 0x7b])],
+    ['as long as a film', Buffer.from([0x7f, 0xff, 0xff, 0xff])],
+    ['of another protocol', Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n')],
+    ['of half a frame, and hangs up', null],
+  ])('whose answer is one %s fails the look: nobody is gone', async (_, answer) => {
+    const path = join(folder(), 'nonsense.sock')
+    let asked = 0
+    const server = net.createServer(socket => {
+      socket.on('error', () => {})
+      socket.on('data', () => {
+        if (asked++ === 0) socket.write(encode({ ok: true }))
+        else if (answer === null) socket.end(encode({ id: 1, sights: [{ state: 'gone' }] }).subarray(0, 20))
+        else socket.write(Buffer.isBuffer(answer) ? answer : encode(answer))
+      })
+    })
+    await new Promise<void>(resolve => server.listen(path, resolve))
+    cleanUp.push(() => server.close())
+    await expect(opened(agent(`unix:${path}`, { token: TOKEN })).look([question(2)], NEVER)).rejects.toThrow()
   })
 
   it('needs an address and a token', () => {
