@@ -236,7 +236,7 @@ describe('which daemon a command asks', () => {
       ['--config', config],
     ])
       expect(JSON.parse(milterhost(['status', '--json', ...named], { cwd: at.path }).out).pid).toBe(daemon.process.pid)
-    const nobody = milterhost(['status'], { cwd: at.path, env: { RUNTIME_DIRECTORY: join(at.path, 'none') } })
+    const nobody = milterhost(['status', '--socket', join(at.path, 'none', 'control.sock')], { cwd: at.path })
     expect([nobody.code, nobody.err]).toEqual([1, expect.stringMatching(/no daemon answers at .*ENOENT/)])
     at.file('milterhost.config.mjs', `export { default } from './other.config.mjs'`)
     expect(JSON.parse(milterhost(['status', '--json'], { cwd: at.path }).out).pid).toBe(daemon.process.pid)
