@@ -7,7 +7,7 @@
 import { objectOf } from '../../src/host/config/keys.ts'
 import type { Member } from './comments.ts'
 import { LITERAL, valueIn } from './literal.ts'
-import { wordsOf } from './words.ts'
+import { inWords, wordsOf } from './words.ts'
 
 export interface Option {
   /** `budget.command`. */
@@ -23,7 +23,7 @@ export interface Option {
 }
 
 export interface OptionSource {
-  /** Of zod. */
+  /** Of zod; where options are checked without one, an object that says in words what each takes. */
   readonly schema: unknown
   readonly members: readonly Member[]
   /** Makes of what is written what the program goes by. A default that is written must change nothing in that. */
@@ -54,7 +54,7 @@ function below(
   source: OptionSource,
   problems: string[],
 ): readonly Option[] {
-  const shape: Readonly<Record<string, unknown>> = objectOf(schema)?.shape ?? {}
+  const shape = shapeOf(schema) ?? {}
   const byName = new Map(members.map(member => [member.name, member]))
   for (const { name } of members)
     if (!(name in shape)) problems.push(`${parent}${name} is in the type, and the schema does not take it`)
@@ -65,12 +65,15 @@ function below(
       problems.push(`${path} is taken by the schema, and not in the type`)
       return []
     }
-    const parts = objectOf(part)
+    const parts = shapeOf(part)
     const inner = parts === null ? [] : below(`${path}.`, part, member.members(), source, problems)
     const group = parts !== null && member.comment.initial === null && member.optional
     return [{ ...optionOf(path, part, member, group, source, problems), group }, ...inner]
   })
 }
+
+const shapeOf = (schema: unknown): Readonly<Record<string, unknown>> | null =>
+  inWords(schema) ? schema : (objectOf(schema)?.shape ?? null)
 
 function optionOf(
   path: string,

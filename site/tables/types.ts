@@ -1,5 +1,5 @@
 /** The types of options that have tables: where each is declared and explained, and what its options are when nothing is said. */
-import { socket } from '../../src/bridge/milter/entry.ts'
+import { SOCKET_OPTIONS, socket } from '../../src/bridge/milter/entry.ts'
 import type { EntryOptions } from '../../src/host/config/entry.ts'
 import { configSchema, DEFAULT_LISTEN, entrySchema } from '../../src/host/config/schema.ts'
 import { type ConfiguredEntry, validateConfig } from '../../src/host/config/validate.ts'
@@ -37,6 +37,16 @@ export const OPTION_TYPES: Readonly<Record<string, OptionType>> = {
     settle: written => entryWith(written).policy,
     least: { users: ['example.org'] },
     later: [],
+  },
+  SocketOptions: {
+    page: 'docs/configuration.md',
+    file: 'src/bridge/milter/entry.ts',
+    extends: 'EntryOptions',
+    schema: SOCKET_OPTIONS,
+    settle: written => written,
+    least: {},
+    // Chosen when the filter is made.
+    later: ['version', 'headerIndex', 'pipelining'],
   },
   LookupOptions: {
     page: 'docs/lookups.md',

@@ -14,8 +14,14 @@ interface Schema {
   }
 }
 
+/** An object of words, where there is no schema. */
+export const inWords = (given: unknown): given is Readonly<Record<string, unknown>> =>
+  typeof given === 'object' && given !== null && Object.getPrototypeOf(given) === Object.prototype
+
 /** Throws for a kind of which nothing follows. */
 export function wordsOf(given: unknown): string {
+  if (typeof given === 'string') return given
+  if (inWords(given)) return keysOf(given)
   const schema = given as Schema
   if (schema.description !== undefined) return schema.description
   const { type, innerType, element, options = [], entries = {}, values = [], shape = {} } = schema.def
@@ -34,7 +40,7 @@ export function wordsOf(given: unknown): string {
     case 'literal':
       return values.map(value => `\`${String(value)}\``).join(', ')
     case 'object':
-      return `\`{ ${Object.keys(shape).join(', ')} }\``
+      return keysOf(shape)
     case 'boolean':
       return 'boolean'
     case 'string':
@@ -43,3 +49,5 @@ export function wordsOf(given: unknown): string {
       throw new Error(`says not which values it takes: give its schema words with .describe(…)`)
   }
 }
+
+const keysOf = (shape: object): string => `\`{ ${Object.keys(shape).join(', ')} }\``

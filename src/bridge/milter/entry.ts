@@ -19,7 +19,7 @@ import {
 } from '../launch/index.ts'
 import { formatSocketAddress, parseSocketAddress, type SocketAddress } from '../wire/index.ts'
 import { Keeper, type Launch } from './health/keeper.ts'
-import { type HealthOptions, healthOf } from './health/options.ts'
+import { HEALTH_OPTIONS, type HealthOptions, healthOf } from './health/options.ts'
 import { MacroChoice, type MacroOption, type MacroOptions } from './macro-choice.ts'
 import { SocketFilter } from './socket-filter.ts'
 
@@ -31,26 +31,29 @@ export interface SocketOptions extends EntryOptions {
    */
   readonly version?: 2 | 3 | 4 | 6
   /**
-   * Macros beyond those the milter asks for, by stage: names, or an object of name and value, where `true` sends the MTA's own value.
-   * The MTA is asked for the named ones; a value given here wins over the MTA's.
+   * Macros beyond those the milter asks for, by stage.
+   * @remarks For each stage names, which the MTA is asked for, or an object of name and value, where `true` sends the MTA's own value. A value that is given
+   * here wins over the MTA's.
+   * @default none
    * @example { mail: ['auth_ssf'], connect: { if_addr: '192.0.2.1', client_port: true } }
    */
   readonly macros?: MacroOptions
   /**
-   * How the milter counts headers when it changes, removes or inserts them. Milters written for Sendmail, nearly all, remove
-   * the first, second and third; `postfix` is for one that removes the first three times.
+   * How the milter counts headers when it changes, removes or inserts them.
+   * @remarks Milters written for Sendmail, nearly all, remove the first, second and third; `'postfix'` is for one that removes the first three times.
    * @default 'sendmail'
    */
   readonly headerIndex?: 'sendmail' | 'postfix'
   /**
-   * Connections at once that mail may have with the milter; who comes later waits for one, as long as its command may take. An SMTP
-   * session that is between two messages gives its connection up when somebody waits. Probes come beside them.
+   * Connections at once that mail may have with the milter (docs/health.md).
+   * @remarks Who comes later waits for one, as long as its command may take. An SMTP session that is between two messages gives its connection up when
+   * somebody waits. Probes come beside them.
    * @default no limit of its own: one for each SMTP session, so `limits.sessions` in all
    */
   readonly concurrency?: number
   /**
-   * The content of a message (header fields and body) is sent without waiting for the milter's answer to each packet. That takes less time
-   * and less of the processor, most of all over a network. Milters written with libmilter bear it; one with a protocol of its
+   * The content of a message (header fields and body) is sent without waiting for the milter's answer to each packet.
+   * @remarks That takes less time and less of the processor, most of all over a network. Milters written with libmilter bear it; one with a protocol of its
    * own might not. The end of the message waits for all answers, and a milter that refuses or accepts a message in its middle is
    * met anew for the next one.
    * @default false
@@ -59,13 +62,25 @@ export interface SocketOptions extends EntryOptions {
   /** How it is found out whether the milter works (docs/health.md). */
   readonly health?: HealthOptions
   /**
-   * How its process is started when it cannot be reached: a unit of systemd, an init script, a command that milterhost runs itself, or an
-   * entry of the launcher's file.
+   * How its process is started when it cannot be reached (docs/launching.md).
+   * @remarks As a unit of systemd, `{ systemd: 'opendkim.service' }`; by an init script, `{ service: 'opendkim' }`; by a command that milterhost runs itself,
+   * `{ command: ['/usr/sbin/opendkim', '-f'], user: 'opendkim' }`; or by an entry of the launcher's file, `{ launcher: 'opendkim' }`.
    * @default it is not started
    * @example { systemd: 'opendkim.service' }
    * @example { command: ['/usr/sbin/opendkim', '-f', '-x', '/etc/opendkim.conf'], user: 'opendkim' }
    */
   readonly launch?: LaunchOptions
+}
+
+/** What each of its options takes beside those of every entry, in words, for the documentation. */
+export const SOCKET_OPTIONS: Readonly<Record<Exclude<keyof SocketOptions, keyof EntryOptions>, unknown>> = {
+  version: '`2`, `3`, `4`, `6`',
+  macros: 'object, by stage',
+  headerIndex: "`'sendmail'`, `'postfix'`",
+  concurrency: 'whole number, at least 1',
+  pipelining: 'boolean',
+  health: HEALTH_OPTIONS,
+  launch: '`{ systemd }`, `{ service }`, `{ command, … }`, or `{ launcher }`',
 }
 
 const VERSIONS = [2, 3, 4, 6]
@@ -80,7 +95,7 @@ export function socket(name: string, address: string, options: SocketOptions = {
     kind: 'socket',
     defaultName: name,
     options,
-    ownOptions: ['version', 'macros', 'headerIndex', 'concurrency', 'pipelining', 'health', 'launch'],
+    ownOptions: Object.keys(SOCKET_OPTIONS),
     describe: String(address),
     create({ policy, clock, log, limits = DEFAULT_LIMITS, kept = new Kept(), observe = () => {}, launcher }) {
       const problems: string[] = []

@@ -9,13 +9,19 @@ import { shown, suggestion } from '../../../host/config/problem.ts'
 
 /** How one looks after a milter. */
 export interface HealthOptions {
-  /** How long a milter may take to answer a probe before it counts as wedged. @default '4s', or `timeouts.connect` if that is less */
+  /** How long a milter may take to answer a probe before it counts as wedged. @default `'4s'`, or `timeouts.connect` if that is less */
   readonly timeout?: Duration
   /** How often a milter is probed that nobody speaks to; otherwise a probe needs a cause. @default never */
   readonly interval?: Duration
 }
 
-const KEYS = ['timeout', 'interval']
+/** What each takes, in words, for the documentation. */
+export const HEALTH_OPTIONS: Readonly<Record<keyof HealthOptions, string>> = {
+  timeout: 'duration',
+  interval: 'duration, at least 1 s',
+}
+
+const KEYS = Object.keys(HEALTH_OPTIONS)
 const PATIENCE = 4_000
 /** More often would be a load, and find nothing that a session does not find. */
 const LEAST_INTERVAL = 1_000
