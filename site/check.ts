@@ -23,7 +23,7 @@ const WANTED: Wanted = {
     { from: 'index.html', words: 'FILTER_TIMEOUT', finds: '/errors.html#filter_timeout' },
     { from: 'index.html', words: 'greylist', finds: '/plugins/greylist.html' },
     { from: 'introduction.html', words: 'definePlugin', finds: '/writing-a-plugin.html' },
-    { from: 'ja/index.html', words: 'milter', finds: '/ja/' },
+    { from: 'ja/index.html', words: '編集', finds: '/ja/' },
   ],
 }
 
