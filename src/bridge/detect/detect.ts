@@ -79,7 +79,7 @@ function unstarted(milter: FoundMilter, tree: Tree): FoundMilter {
 /** A unit takes the place of an init script of its name, but on a machine without systemd. */
 function servicesOf(product: Product, tree: Tree, systemd: Systemd): Service[] {
   const init = product.services.flatMap(name => sysvService(tree, name) ?? [])
-  const units = product.services.flatMap(name => systemd.services(name))
+  const units = oneOf(product.services.map(name => systemd.services(name)))
   const rc = product.rcScripts.flatMap(name => rcServices(tree, name))
   const first = product.services.find(name => [...units, ...init].some(service => service.name === name))
   const fitting = units.length > 0 ? units : init.filter(({ name }) => name === first)
@@ -89,6 +89,11 @@ function servicesOf(product: Product, tree: Tree, systemd: Systemd): Service[] {
       ? { ...service, enabled: script.enabled, launch: script.launch }
       : service,
   )
+}
+
+/** Of units that start the same milter in another way: those of the first name that is enabled, else of the first that is there. */
+function oneOf(units: readonly Service[][]): Service[] {
+  return units.find(found => found.some(({ enabled }) => enabled.value)) ?? units.find(found => found.length > 0) ?? []
 }
 
 function milter(product: Product, service: Service, tree: Tree): FoundMilter | null {

@@ -88,6 +88,34 @@ describe('detection', () => {
     expect(detect(tree.root).milters).toEqual([])
   })
 
+  it('asks a milter that listens on every IPv6 address on this machine', () => {
+    const tree = testTree({
+      '/usr/lib/systemd/system/clamav-milter.service': '[Service]\nExecStart=/usr/sbin/clamav-milter\n',
+      '/etc/mail/clamav-milter.conf': 'MilterSocket inet:7357@[::]\n',
+    })
+    expect(detect(tree.root).milters.map(({ address }) => address.value)).toEqual(['inet6:7357@::1'])
+  })
+
+  it('takes of two units that start the same milter the one that is enabled, else the first', () => {
+    const unit = (more: string): string =>
+      `[Service]\nEnvironmentFile=-/etc/sysconfig/spamass-milter\n${more}ExecStart=/usr/sbin/spamass-milter -p \${SOCKET} $MORE -m\n`
+    const tree = testTree({
+      '/usr/lib/systemd/system/spamass-milter.service': unit('User=sa-milt\n'),
+      '/usr/lib/systemd/system/spamass-milter-root.service': unit(''),
+      // Nothing is set in it: braces give an argument all the same, an empty one, and -m is none of the socket's.
+      '/etc/sysconfig/spamass-milter': '#SOCKET=/somewhere\n',
+    })
+    const found = () => {
+      const { milters, warnings } = detect(tree.root)
+      expect(warnings).toEqual([])
+      return milters.map(({ name, address, user, launch }) => [name, address.value, user?.value, launch.value])
+    }
+    const socket = 'unix:/run/spamass-milter/spamass-milter.sock'
+    expect(found()).toEqual([['spamass-milter', socket, 'sa-milt', { systemd: 'spamass-milter.service' }]])
+    enable(tree, 'spamass-milter-root.service')
+    expect(found()).toEqual([['spamass-milter', socket, undefined, { systemd: 'spamass-milter-root.service' }]])
+  })
+
   it('starts by the init script on a machine without systemd', () => {
     const tree = testTree()
     installOpendkim(tree, 8891)

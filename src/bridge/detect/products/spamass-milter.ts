@@ -1,6 +1,6 @@
 /**
  * spamass-milter: `-p`, or `SOCKET` of its settings file. Debian's init script puts the socket into Postfix's chroot where Postfix is
- * installed. It hands messages to spamc, whose options follow `--`; spamc gives spamd 600 s unless told otherwise.
+ * installed; Fedora's package has the socket in /run, or in a folder of Postfix's. It hands messages to spamc, whose options follow `--`; spamc gives spamd 600 s unless told otherwise.
  */
 import { type Product, RANK, seconds } from '../product.ts'
 import { readOptions } from '../text/options.ts'
@@ -8,14 +8,17 @@ import { readOptions } from '../text/options.ts'
 export const spamassMilter: Product = {
   name: 'spamass-milter',
   title: 'spamass-milter',
-  services: ['spamass-milter'],
+  // Fedora's second unit runs it as root, which expanding aliases (-x) needs.
+  services: ['spamass-milter', 'spamass-milter-root'],
   rcScripts: ['spamass-milter', 'spamass_milter'],
-  options: { letters: 'bBCdDegipPrRuT', of: { socket: 'p', pidFile: 'P' } },
+  options: { letters: 'bBCdDegipPrRSuT', of: { socket: 'p', pidFile: 'P' } },
   variables: { socket: ['SOCKET', 'socket'], user: ['RUNAS'], pidFile: ['PIDFILE'] },
-  defaultSocket: tree =>
-    tree.exists('/usr/sbin/postfix') && tree.exists('/etc/default/spamass-milter')
+  defaultSocket: tree => {
+    if (tree.exists('/etc/sysconfig/spamass-milter')) return '/run/spamass-milter/spamass-milter.sock'
+    return tree.exists('/usr/sbin/postfix') && tree.exists('/etc/default/spamass-milter')
       ? '/var/spool/postfix/spamass/spamass.sock'
-      : null,
+      : null
+  },
   timeouts: ({ options: { rest } }) => {
     const { options } = readOptions(rest, 'dptsuUFnx')
     return { end: seconds(options.get('t')) ?? { value: 600, source: null } }

@@ -181,7 +181,9 @@ function commandLine(
   const raw = text.match(/(?:"(?:\\.|[^"\\])*"|'[^']*'|\\.|[^\s"'\\]|["'\\])+/g) ?? []
   return raw.flatMap(word => {
     used.length = 0
-    const expanded = words(word, variable)
+    // In braces it is one argument, whatever it holds: without them, nothing is none and several words are several.
+    const braced = /^\$\{(\w+)\}$/.exec(word)?.[1]
+    const expanded = braced === undefined ? words(word, variable) : [{ value: variable(braced) ?? '' }]
     return expanded.map(({ value }) => ({ value, source: used.at(-1) ?? start.source }))
   })
 }
