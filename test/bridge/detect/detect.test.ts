@@ -108,7 +108,7 @@ describe('detection', () => {
     const found = () => {
       const { milters, warnings } = detect(tree.root)
       expect(warnings).toEqual([])
-      return milters.map(({ name, address, user, launch }) => [name, address.value, user?.value, launch.value])
+      return milters.map(({ name, address, user, launch }) => [name, address.value, user?.value, launch?.value])
     }
     const socket = 'unix:/run/spamass-milter/spamass-milter.sock'
     expect(found()).toEqual([['spamass-milter', socket, 'sa-milt', { systemd: 'spamass-milter.service' }]])
