@@ -288,4 +288,12 @@ requirePrograms('postfix', 'installing')('milterhost, installed as its guide say
     expect(await here.unit('milterhost', 'UnitFileState')).toBe('disabled')
     expect(await machine.shell('ls /usr/bin/milterhost* /usr/lib/node_modules/milterhost 2>/dev/null || true')).toBe('')
   })
+
+  it('lives in a folder of its own just as well', async () => {
+    await machine.shell(blocks('installing.md', '1. The program')[1]!, npm)
+    await machine.run('systemctl', 'start', 'milterhost')
+    await here.send('from a folder of its own')
+    expect(await here.delivered('from a folder of its own')).toMatch(/^X-Probe: /m)
+    expect(await machine.run('milterhost-launcher', '--check')).toMatch(/^greeter {2}/)
+  })
 })

@@ -96,10 +96,16 @@ requirePrograms('systemd')('with systemd', () => {
       execFileSync('mkdir', ['-p', join(root, 'etc')])
       writeFileSync(join(root, 'etc/passwd'), 'milterhost:x:990:990::/:/bin/false\n')
       writeFileSync(join(root, 'etc/group'), 'milterhost:x:990:\n')
+      // By a milterhost that root ran before it was installed.
+      mkdirSync(join(root, 'var/lib/milterhost'), { recursive: true })
+      writeFileSync(join(root, 'var/lib/milterhost/greylist.sqlite'), '', { mode: 0o600 })
       execFileSync(tool, [...(tool === 'systemd-tmpfiles' ? ['--create'] : []), `--root=${root}`, join(UNITS, name)], {
         stdio: 'pipe',
       })
-      if (tool === 'systemd-tmpfiles') expect(statSync(join(root, 'var/lib/milterhost')).mode & 0o777).toBe(0o700)
+      if (tool !== 'systemd-tmpfiles') continue
+      expect(statSync(join(root, 'var/lib/milterhost')).mode & 0o777).toBe(0o700)
+      const { uid, mode } = statSync(join(root, 'var/lib/milterhost/greylist.sqlite'))
+      expect([uid, mode & 0o777]).toEqual([process.getuid?.() === 0 ? 990 : process.getuid?.(), 0o600])
     }
   })
 
