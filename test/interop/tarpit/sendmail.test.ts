@@ -37,6 +37,7 @@ requirePrograms('sendmail')('speaking before the greeting, held at connect by a 
 
   test.each([
     ['a client that sends EHLO before the greeting is an early talker', '127.0.5.1', true],
+    ['a client that sends it at once, before the milters are asked, is one too', '127.0.5.3', 'at once'],
     ['a client that waits for the greeting is none', '127.0.5.2', false],
   ] as const)('%s', async (_, client, early) => {
     const socket = connect({ port: sendmail.port, host: '127.0.0.1', localAddress: client })
@@ -46,7 +47,8 @@ requirePrograms('sendmail')('speaking before the greeting, held at connect by a 
       text += chunk.toString('latin1')
     })
     const lines = (): string[] => text.split('\r\n').filter(line => /^\d{3} /.test(line))
-    if (early) {
+    if (early === 'at once') socket.write('EHLO client.example\r\n')
+    if (early === true) {
       await until('the host is asked', () =>
         host.eventsOf('session-opened').some(({ client: of }) => of?.address === client),
       )
@@ -56,6 +58,6 @@ requirePrograms('sendmail')('speaking before the greeting, held at connect by a 
     if (!early) socket.write('EHLO client.example\r\n')
     await until(`the second answer to ${client}`, () => lines().length >= 2)
     expect(host.eventsOf('limit-reached')).toEqual([])
-    expect(told.get(client), text).toBe(early)
+    expect(told.get(client), text).toBe(early !== false)
   })
 })
