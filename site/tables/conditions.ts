@@ -12,8 +12,8 @@ const DECIDED = /^(.+) Decided (.+)\.$/
 
 interface Condition {
   readonly name: string
-  /** `sample(percent, { by, seed })` */
-  readonly call: string
+  /** `percent, { by, seed }`, as code. */
+  readonly taken: string
   readonly holds: string
   readonly decided: string
   readonly example: string
@@ -57,12 +57,12 @@ export function conditionTables(
 const conditionTable = (conditions: readonly Condition[], link: (text: string) => string): string =>
   [
     table(
-      ['condition', 'holds if', 'decided', 'example'],
-      conditions.map(({ call, holds, decided, example }) => [
-        `\`${call}\``,
-        inOneLine(link(holds)),
+      ['condition', 'arguments', 'holds if', 'decided'],
+      conditions.map(({ name, taken, holds, decided, example }) => [
+        `\`${name}\``,
+        taken,
+        `${inOneLine(link(holds))} Example: \`${example}\``,
         decided,
-        `\`${example}\``,
       ]),
     ),
     ...notes(conditions.map(({ name, remarks }) => [name, link(remarks)])),
@@ -77,7 +77,7 @@ function conditionOf({ name, comment, parameters }: Callable, problems: string[]
   if (!example.startsWith(`${name}(`)) problems.push(`${name}: its first @example has to be a call of it`)
   return {
     name,
-    call: `${name}(${parameters.map(asWritten).join(', ')})`,
+    taken: parameters.map(parameter => `\`${asWritten(parameter)}\``).join(', '),
     holds,
     decided,
     example,

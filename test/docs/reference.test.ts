@@ -166,7 +166,7 @@ describe('docs/conditions.md', () => {
     macro: made.macro('v'),
   }
   const stages = new Map(
-    [...pageText('docs/conditions.md').matchAll(/^\| `(\w+)\(.*?` +\| .*? \| (.*?) +\| `/gm)].map(
+    [...pageText('docs/conditions.md').matchAll(/^\| `(\w+)` +\| .* Example: .* \| (.*?) +\|$/gm)].map(
       ([, name, decided]) => [name!, decided!],
     ),
   )
