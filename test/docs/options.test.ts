@@ -1,11 +1,12 @@
 /**
- * The README of each plugin names every option of its schema, with its default, and package.json the hooks that it may have.
+ * The README of each plugin names every option of its schema, those inside of others too, with its default, and package.json the hooks that it may have.
  * Those of the configuration itself: reference.test.ts.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { z } from 'zod'
 import dkim from '../../plugins/dkim/src/index.ts'
 import greylist from '../../plugins/greylist/src/index.ts'
 import spf from '../../plugins/spf/src/index.ts'
@@ -25,6 +26,52 @@ const PLUGINS: Readonly<Record<string, readonly [factory: object, entries: () =>
   template: [template, () => [template()]],
 }
 
+/** A default of several options, which are told one by one. */
+const isParts = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** Where `definePlugin` keeps it (src/host/plugin/option-list.ts). */
+const schemaOf = (factory: object): z.core.$ZodType =>
+  (factory as Readonly<Record<symbol, z.core.$ZodType>>)[Symbol.for('milterhost.plugin.options')]!
+
+interface Nested {
+  /** From the top: `bypass.dnswl.zone`. */
+  readonly path: readonly string[]
+  readonly initial: unknown
+}
+
+/** Options inside of options: of objects, also where they are one choice of several, and of what lists and maps hold. */
+function nestedIn(
+  schema: z.core.$ZodType,
+  path: readonly string[] = [],
+  seen: Set<z.core.$ZodType> = new Set(),
+): Nested[] {
+  const { def } = schema._zod
+  const inner = (...schemas: readonly z.core.$ZodType[]): Nested[] =>
+    schemas.flatMap(each => nestedIn(each, path, seen))
+  if (schema instanceof z.ZodObject) {
+    // What is the same in two places stands in the table once.
+    if (seen.has(schema)) return []
+    seen.add(schema)
+    return Object.entries(schema.shape as Record<string, z.core.$ZodType>).flatMap(([name, of]) => [
+      ...(path.length === 0 ? [] : [{ path: [...path, name], initial: initialOf(of) }]),
+      ...nestedIn(of, [...path, name], seen),
+    ])
+  }
+  if (schema instanceof z.ZodUnion) return inner(...(schema.options as readonly z.core.$ZodType[]))
+  if (schema instanceof z.ZodArray)
+    return nestedIn(schema.element as z.core.$ZodType, [...path.slice(0, -1), `${path.at(-1)}[]`], seen)
+  if (schema instanceof z.ZodRecord) return inner(schema.valueType as z.core.$ZodType)
+  if (schema instanceof z.ZodPipe) return inner(schema.in as z.core.$ZodType)
+  return 'innerType' in def ? inner(def.innerType as z.core.$ZodType) : []
+}
+
+function initialOf(schema: z.core.$ZodType): unknown {
+  if (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault) return schema.def.defaultValue
+  if (schema instanceof z.ZodPipe) return initialOf(schema.in as z.core.$ZodType)
+  const { def } = schema._zod
+  return 'innerType' in def ? initialOf(def.innerType as z.core.$ZodType) : undefined
+}
+
 const read = (plugin: string, file: string): string =>
   readFileSync(resolve(import.meta.dirname, '../../plugins', plugin, file), 'utf8')
 
@@ -40,7 +87,8 @@ const written = (value: unknown): string =>
 
 describe.each(Object.entries(PLUGINS))('milter-plugin-%s', (name, [factory, entries]) => {
   const options = optionsOf(factory)!
-  const rows = rowsOf(read(name, 'README.md'))
+  const readme = read(name, 'README.md')
+  const rows = rowsOf(readme)
   const rowFor = (option: string): readonly [string, string] | undefined =>
     rows.find(([names]) => names.includes(`\`${option}\``))
 
@@ -62,6 +110,24 @@ describe.each(Object.entries(PLUGINS))('milter-plugin-%s', (name, [factory, entr
       return said?.includes(`\`${written(option.initial)}\``)
         ? []
         : [`${option.name}: ${said}, not ${written(option.initial)}`]
+    })
+    expect(wrong).toEqual([])
+  })
+
+  it('names every option inside of another one, with its default', () => {
+    const wrong = nestedIn(schemaOf(factory)).flatMap(({ path, initial }) => {
+      const [option, name] = [path.join('.'), path.at(-1)!]
+      const own = rowFor(option)
+      // Or the default of the whole says it: `{ after: 2, apart: '1h' }`.
+      const said = (own ?? rowFor(path.slice(0, -1).join('.')))?.[1].replaceAll(/(?<=\d)_(?=\d)/g, '') ?? ''
+      if (rows.some(([names]) => names.includes(`\`${option}.`))) return []
+      if (own === undefined && !said.includes(`${name}: `)) return [`${option} is not there`]
+      if (initial === undefined || isParts(initial)) return []
+      // A long list stands below the table.
+      if (Array.isArray(initial) && initial.length > 5)
+        return readme.includes(`\`${option}\` is ${initial.join(', ')}`) ? [] : [`${option}: its list is not there`]
+      const wanted = own === undefined ? `${name}: ${written(initial)}` : `\`${written(initial)}\``
+      return said.includes(wanted) ? [] : [`${option}: ${said}, not ${wanted}`]
     })
     expect(wrong).toEqual([])
   })

@@ -245,8 +245,8 @@ const schema = z.strictObject({
     .strictObject({
       maxSignatures: z.int().min(1).max(50).default(10),
       minKeyBits: z.int().min(1024).max(4096).default(1024),
-      clockDrift: duration.default(UNITS.m * 5),
-      dnsTime: duration.default(UNITS.s * 15),
+      clockDrift: duration.prefault('5m'),
+      dnsTime: duration.prefault('15s'),
     })
     .prefault({}),
   arc: z
