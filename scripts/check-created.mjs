@@ -45,8 +45,7 @@ export async function checkCreated(tarballs, work, upstream) {
       if (command.startsWith('cd ')) folder = join(folder, command.slice(3))
       else used += await ends(shell(command, folder, env), command)
     }
-    // What is begun with npm run dev, once.
-    await ends(shell('npm run dev -- --once', folder, env), 'npm run dev')
+    await everyScript(folder, env)
     console.log(`$ ${daemonCommand}`)
     daemon = shell(daemonCommand, folder, env)
     await says(daemon, /smtpd_milters/)
@@ -79,15 +78,18 @@ async function withEveryHook(first, env) {
   )
   const folder = join(first, '../milter-plugin-every-hook')
   symlinkSync(join(first, 'node_modules'), join(folder, 'node_modules'))
-  for (const command of [
-    'npm run types',
-    'npm run lint',
-    'npm test',
-    'npm run build',
-    'npm run dev -- --once',
-    'npx milterhost check',
-  ])
+  await everyScript(folder, env)
+  await ends(shell('npx milterhost check', folder, env), 'npx milterhost check')
+}
+
+/** All that package.json offers, whatever it is; what watches is asked to do it once. */
+async function everyScript(folder, env) {
+  const { scripts } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+  for (const script of Object.keys(scripts)) {
+    const command = `npm run ${script}${script === 'dev' ? ' -- --once' : ''}`
+    console.log(`$ ${command}`)
     await ends(shell(command, folder, env), command)
+  }
 }
 
 /** A large message is tagged by the example, a small one is not. */

@@ -105,8 +105,6 @@ function manifestText({ names, starter, milterhost }: Project, template: string)
   if (starter !== null) manifest.milterhost = { hooks: starter.hooks }
   if (starter?.options.length === 0) delete manifest.dependencies
   const { build, prepack, ...scripts } = manifest.scripts
-  // The template's own is that of its checkout.
-  scripts.dev = 'milterhost dev'
   manifest.scripts = { build: build!, ...scripts, lint: 'biome lint --error-on-warnings', prepack: prepack! }
   manifest.devDependencies = { '@biomejs/biome': BIOME, ...manifest.devDependencies, milterhost }
   return `${JSON.stringify(manifest, null, 2)}\n`

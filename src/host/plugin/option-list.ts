@@ -4,8 +4,8 @@
  * A Standard Schema only validates; names and defaults are read from what zod and valibot keep of them, and are not known for others. Called by
  * `milterhost plugins`.
  */
-import { shapeOf } from './options.ts'
 import type { Schema } from './schema.ts'
+import { shapeOf } from './schema-shape.ts'
 
 export interface OptionInfo {
   readonly name: string

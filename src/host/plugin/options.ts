@@ -4,9 +4,10 @@
  * Every problem is told, each naming the option. A key the schema does not know is an error even where the schema would drop it in
  * silence, as zod's objects do: a misspelt option that does nothing is the postmaster's worst bug.
  */
-import { pathText, suggestion } from '../config/problem.ts'
+import { pathText } from '../config/problem.ts'
 import { hostError } from '../errors.ts'
 import type { Schema, SchemaIssue } from './schema.ts'
+import { type UnknownKey, unknownKeys } from './schema-shape.ts'
 import { describeThrown } from './thrown.ts'
 
 /** The options as `setup` gets them. Throws `PLUGIN_OPTIONS`. */
@@ -26,7 +27,7 @@ export async function readOptions(plugin: string, schema: Schema | undefined, gi
   } catch (thrown) {
     return refuse([`its schema failed: ${describeThrown(thrown)}`])
   }
-  const issues = (result.issues ?? []).filter(issue => !tellsOfUnknownKeys(issue, unknown))
+  const issues = (result.issues ?? []).flatMap(plainIssues).filter(issue => !tellsOfUnknownKeys(issue, unknown))
   const problems = [...unknown.map(({ text }) => text), ...issues.map(issueText)]
   if (problems.length > 0) return refuse(problems)
   return result.issues === undefined ? result.value : refuse(['its schema refused them and did not say why'])
@@ -37,50 +38,27 @@ function issueText({ message, path = [] }: SchemaIssue): string {
   return keys.length === 0 ? message : `option ${pathText(keys)}: ${message}`
 }
 
-interface UnknownKey {
-  readonly key: string
-  readonly text: string
+/** Of several choices zod says that none fits: told is what is wrong with the one that was meant, or what there is to choose. */
+function plainIssues(issue: SchemaIssue): readonly SchemaIssue[] {
+  const { code, errors, path = [] } = issue as SchemaIssue & { readonly code?: unknown; readonly errors?: unknown }
+  if (code !== 'invalid_union' || !Array.isArray(errors)) return [issue]
+  const choices = errors as readonly (readonly SchemaIssue[])[]
+  const meant = choices.filter(issues => issues.every(each => !isWrongKind(each)))
+  const [nearest] = meant.toSorted((one, other) => one.length - other.length)
+  if (nearest !== undefined)
+    return nearest.flatMap(each => plainIssues({ ...each, path: [...path, ...(each.path ?? [])] }))
+  const kinds = new Set(choices.flat().map(each => (each as { readonly expected?: unknown }).expected))
+  const told = /, received (\w+)$/.exec(choices[0]?.[0]?.message ?? '')
+  if (told === null || [...kinds].some(kind => typeof kind !== 'string')) return [issue]
+  return [{ path, message: `Invalid input: expected ${[...kinds].join(' or ')}, received ${told[1]}` }]
 }
 
-/** Keys that an object schema (zod, valibot) does not name, at any depth that can be seen. */
-function unknownKeys(schema: unknown, input: unknown, path: readonly string[] = []): readonly UnknownKey[] {
-  const shape = shapeOf(schema)
-  if (shape === null || typeof input !== 'object' || input === null || Array.isArray(input)) return []
-  const known = Object.keys(shape)
-  return Object.entries(input).flatMap(([key, value]) => {
-    const here = [...path, key]
-    if (Object.hasOwn(shape, key)) return unknownKeys(shape[key], value, here)
-    const hint = suggestion(key, known) || (known.length > 0 ? `; it has ${known.join(', ')}` : '')
-    return [{ key, text: `there is no option ${pathText(here)}${hint}` }]
-  })
-}
+/** Not this choice at all: another type of value. */
+const isWrongKind = (issue: SchemaIssue): boolean =>
+  (issue.path ?? []).length === 0 && (issue as { readonly code?: unknown }).code === 'invalid_type'
 
-/** zod says the same of a strict object once more; ours has the suggestion. */
+/** zod says the same of a strict object once more, and of one that is missing; ours has the suggestion. */
 const tellsOfUnknownKeys = (issue: SchemaIssue, unknown: readonly UnknownKey[]): boolean => {
   const { code, keys } = issue as { code?: unknown; keys?: unknown }
   return code === 'unrecognized_keys' && Array.isArray(keys) && keys.every(key => unknown.some(it => it.key === key))
-}
-
-interface SchemaLike {
-  /** zod objects. */
-  readonly shape?: unknown
-  /** valibot objects. */
-  readonly entries?: unknown
-  /** What a default, an optional or a transformation is laid around. */
-  readonly def?: { readonly catchall?: unknown; readonly innerType?: unknown; readonly in?: unknown }
-  readonly wrapped?: unknown
-  readonly type?: unknown
-}
-
-/** The keys of an object schema with the schema of each; `null` for others and for those that let any key through. */
-export function shapeOf(schema: unknown): Record<string, unknown> | null {
-  if (typeof schema !== 'object' || schema === null) return null
-  const { shape, entries, def, wrapped, type } = schema as SchemaLike
-  const inner = def?.innerType ?? def?.in ?? wrapped
-  if (inner !== undefined) return shapeOf(inner)
-  if (typeof type === 'string' && /loose|rest/.test(type)) return null
-  const catchall = def?.catchall as { readonly def?: { readonly type?: unknown } } | undefined
-  if (catchall !== undefined && catchall.def?.type !== 'never') return null
-  const found = shape ?? entries
-  return typeof found === 'object' && found !== null ? (found as Record<string, unknown>) : null
 }

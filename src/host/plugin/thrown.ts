@@ -4,6 +4,7 @@
  */
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { readVerdict } from './verdicts.ts'
 
 /** What was thrown, with the author's own line when there is one: `TypeError: x is null (greylist/index.js:12:7)`. */
 export function describeThrown(thrown: unknown): string {
@@ -14,7 +15,10 @@ export function describeThrown(thrown: unknown): string {
       const head = name === 'Error' || name === 'HostError' ? `${message}` : `${name}: ${message}`
       return line === null ? head : `${head} (${line})`
     }
-    if (typeof thrown === 'object' && thrown !== null) return `threw ${Object.prototype.toString.call(thrown)}`
+    if (typeof thrown === 'object' && thrown !== null)
+      return typeof readVerdict(thrown) === 'string'
+        ? `threw ${Object.prototype.toString.call(thrown)}`
+        : 'threw a verdict: write return in the place of throw'
     return `threw ${typeof thrown === 'string' ? JSON.stringify(thrown) : String(thrown)}`
   } catch {
     // A getter or a toString of the thrown value threw in turn; that the plugin failed is all there is to say.

@@ -105,6 +105,21 @@ test.each<[mistake: string, call: () => unknown, message: string]>([
     'there is no option limt; did you mean "limit"?',
   ],
   [
+    'a misspelt option deep inside',
+    () =>
+      load({ options: z.object({ keys: z.array(z.object({ file: z.string().optional() })) }) }, { keys: [{ fil: 1 }] }),
+    'there is no option keys[0].fil; did you mean "file"?',
+  ],
+  [
+    'a wrong value of one choice of several',
+    () =>
+      load(
+        { options: z.object({ adaptive: z.union([z.boolean(), z.object({ least: z.number() })]) }) },
+        { adaptive: { least: 'x' } },
+      ),
+    'option adaptive.least: Invalid input: expected number, received string',
+  ],
+  [
     'options that are no object',
     () => load({ options: z.object({ limit: z.number().optional() }) }, 10),
     'plugin probe cannot be used with these options: Invalid input: expected object, received number',
@@ -194,6 +209,13 @@ test.each<[mistake: string, hooks: Hooks, message: string]>([
       throw new TypeError('x is null')
     }),
     'filter probe failed at mail: TypeError: x is null',
+  ],
+  [
+    'a verdict that is thrown',
+    on('rcpt', () => {
+      throw reject('No')
+    }),
+    'filter probe failed at rcpt: threw a verdict: write return in the place of throw',
   ],
   [
     'a hook that never ends',

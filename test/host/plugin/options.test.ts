@@ -68,6 +68,36 @@ test('an unknown option inside an optional object is found', async () => {
   )
 })
 
+const deep = z.object({
+  keys: z.array(z.object({ selector: z.string().optional() })).default([]),
+  domains: z.record(z.string(), z.object({ policy: z.string().optional() })).optional(),
+  adaptive: z
+    .union([z.boolean(), z.strictObject({ least: z.number() }), z.strictObject({ most: z.number() })])
+    .optional(),
+  store: z.union([z.string(), z.looseObject({ path: z.string() })]).optional(),
+})
+
+test.each([
+  [{ keys: [{}, { selecter: 'k1' }] }, 'there is no option keys[1].selecter; did you mean "selector"?'],
+  [
+    { domains: { 'a.example': { polcy: 'none' } } },
+    'there is no option domains.a.example.polcy; did you mean "policy"?',
+  ],
+  [
+    { adaptive: { leest: 3 } },
+    'there is no option adaptive.leest; did you mean "least"?; option adaptive.least: Invalid input: expected number, received undefined',
+  ],
+  [{ adaptive: { least: 'soon' } }, 'option adaptive.least: Invalid input: expected number, received string'],
+  [{ adaptive: 'maybe' }, 'option adaptive: Invalid input: expected boolean or object, received string'],
+])('inside of a list, a map or a choice a mistake is told as well: %j', async (given, text) => {
+  expect(await problem(deep, given)).toBe(text)
+})
+
+test('what one choice of several allows is allowed', async () => {
+  const given = { keys: [], adaptive: { most: 3 }, store: { path: 'a', other: 'b' } }
+  expect(await seen(deep, given)).toEqual(given)
+})
+
 test('an object that takes any key takes any key', async () => {
   expect(await seen(z.looseObject({ a: z.number() }), { a: 1, b: 2 })).toEqual({ a: 1, b: 2 })
   expect(await seen(z.object({ a: z.number() }).catchall(z.string()), { a: 1, b: 'x' })).toEqual({ a: 1, b: 'x' })
