@@ -5,6 +5,7 @@
  * silence, as zod's objects do: a misspelt option that does nothing is the postmaster's worst bug.
  */
 import { pathText } from '../config/problem.ts'
+import { entryKeysAt } from '../config/schema.ts'
 import { hostError } from '../errors.ts'
 import type { Schema, SchemaIssue } from './schema.ts'
 import { type UnknownKey, unknownKeys } from './schema-shape.ts'
@@ -28,9 +29,15 @@ export async function readOptions(plugin: string, schema: Schema | undefined, gi
     return refuse([`its schema failed: ${describeThrown(thrown)}`])
   }
   const issues = (result.issues ?? []).flatMap(plainIssues).filter(issue => !tellsOfUnknownKeys(issue, unknown))
-  const problems = [...unknown.map(({ text }) => text), ...issues.map(issueText)]
+  const problems = [...unknown.map(each => ofTheEntry(plugin, each) ?? each.text), ...issues.map(issueText)]
   if (problems.length > 0) return refuse(problems)
   return result.issues === undefined ? result.value : refuse(['its schema refused them and did not say why'])
+}
+
+/** What every entry takes is not among the plugin's own options; `null` for what no entry takes either. */
+function ofTheEntry(plugin: string, { key, path }: UnknownKey): string | null {
+  if (path.length > 1 || !entryKeysAt([]).includes(key)) return null
+  return `there is no option ${key}; it belongs to the entry, into a second object: ${plugin}({ … }, { ${key}: … })`
 }
 
 function issueText({ message, path = [] }: SchemaIssue): string {

@@ -120,6 +120,11 @@ test.each<[mistake: string, call: () => unknown, message: string]>([
     'option adaptive.least: Invalid input: expected number, received string',
   ],
   [
+    'an option of the entry among those of the plugin',
+    () => load({ options: z.object({ limit: z.number().optional() }) }, { limit: 1, onFailure: 'accept' }),
+    'there is no option onFailure; it belongs to the entry, into a second object: probe({ … }, { onFailure: … })',
+  ],
+  [
     'options that are no object',
     () => load({ options: z.object({ limit: z.number().optional() }) }, 10),
     'plugin probe cannot be used with these options: Invalid input: expected object, received number',
