@@ -2,13 +2,13 @@
 // sends DATA in advance and hangs up is not learned, although Postfix passes its DATA on when the hold is over. Who speaks before the
 // greeting of a Postfix that waits is found out.
 
-import { connect } from 'node:net'
 import { definePlugin, type FilterEntry } from 'milterhost/plugin'
-import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import greylist from '../../../plugins/greylist/src/index.ts'
-import tarpit, { EARLY_TALKER, TARPIT } from '../../../plugins/tarpit/src/index.ts'
+import tarpit, { TARPIT } from '../../../plugins/tarpit/src/index.ts'
 import { type RunningHost, startHost } from '../harness/host.ts'
 import { freePort, type Postfix, requirePrograms, sleep, smtp, startPostfix, tempDir, until } from '../harness/index.ts'
+import { type EarlyStand, earlyStand, talker } from './early.ts'
 
 const HOLD = 3
 const SUSPECT = { when: () => true }
@@ -107,56 +107,30 @@ requirePrograms('postfix')('behind Postfix', () => {
 })
 
 requirePrograms('postfix')('speaking before the greeting, held at connect by a host behind Postfix', () => {
-  const told = new Map<string, unknown>()
-  let host: RunningHost
+  let at: EarlyStand
   let postfix: Postfix
 
   beforeAll(async () => {
-    const reader = definePlugin({
-      name: 'reader',
-      setup: () => ({
-        helo(event) {
-          told.set(event.client.address, event.result(EARLY_TALKER))
-        },
-      }),
-    })
-    const options = {
-      at: 'connect',
-      hold: HOLD,
-      earlyTalkers: true,
-      suspect: SUSPECT,
-      bypass: { local: false },
-    } as const
-    host = await startHost({ filters: [tarpit({ ...options, store: 'memory' }), reader()] })
-    postfix = await startPostfix({ milters: [host.address] })
+    at = await earlyStand(HOLD)
+    postfix = await startPostfix({ milters: [at.host.address] })
   })
 
   /** The answers to a whole message, greeting first, and to the recipient; `early`: EHLO is sent as soon as Postfix waits. */
   async function talk(client: string, early: boolean): Promise<{ rcpt: string; seconds: number }> {
-    const socket = connect({ port: postfix.port, host: '127.0.0.1', localAddress: client })
-    onTestFinished(() => void socket.destroy())
-    let text = ''
-    socket.on('data', chunk => {
-      text += chunk.toString('latin1')
-    })
-    const lines = (): string[] => text.split('\r\n').filter(line => /^\d{3} /.test(line))
-    const answered = (count: number): Promise<unknown> =>
-      until(`${count} answers to ${client}`, () => lines().length >= count)
+    const { say, lines, answered, asked } = talker(at.host, postfix.port, client)
     const began = performance.now()
     if (early) {
       // What was there before is in Postfix's own buffer by then: it looks for early commands before it asks its milters.
-      await until('the host is asked', () =>
-        host.eventsOf('session-opened').some(({ client: of }) => of?.address === client),
-      )
-      socket.write('EHLO client.example\r\n')
+      await asked()
+      say('EHLO client.example')
     }
     await answered(1)
     const seconds = (performance.now() - began) / 1000
-    if (!early) socket.write('EHLO client.example\r\n')
+    if (!early) say('EHLO client.example')
     await answered(2)
-    socket.write('MAIL FROM:<alice@example.com>\r\n')
+    say('MAIL FROM:<alice@example.com>')
     await answered(3)
-    socket.write('RCPT TO:<bob@example.net>\r\n')
+    say('RCPT TO:<bob@example.net>')
     await answered(4)
     return { rcpt: lines()[3]!.slice(0, 3), seconds }
   }
@@ -168,6 +142,6 @@ requirePrograms('postfix')('speaking before the greeting, held at connect by a h
     const { rcpt, seconds } = await talk(client, early)
     expect(rcpt).toBe(code)
     expect(seconds).toBeGreaterThan(HOLD - 0.1)
-    expect(told.get(client)).toBe(early ? true : undefined)
+    expect(at.told.get(client)).toBe(early ? true : undefined)
   })
 })
