@@ -135,7 +135,9 @@ const MISTAKES: readonly Mistake[] = [
   ...each('bypass.when', when => ({ bypass: { when } }), FUNCTION, ['x', true, null]),
   ...each('suspect.when', when => ({ suspect: { when } }), FUNCTION, ['x', true, null]),
   ...each('suspect.s25r', s25r => ({ suspect: { s25r } }), 'must be true, false or { whitelist, blacklist }', [
-    ...['x', null, { white: [] }],
+    'x',
+    null,
+    5,
   ]),
   ...each('suspect.s25r', s25r => ({ suspect: { s25r } }), NAME, [{ whitelist: [''] }, { blacklist: ['*.example'] }]),
   ...each('suspect.dnsbl', dnsbl => ({ suspect: { dnsbl } }), ZONE_NAME, [

@@ -45,10 +45,13 @@ function issueText({ message, path = [] }: SchemaIssue): string {
   return keys.length === 0 ? message : `option ${pathText(keys)}: ${message}`
 }
 
-/** Of several choices zod says that none fits: told is what is wrong with the one that was meant, or what there is to choose. */
+/**
+ * Of several choices zod says that none fits: told is what is wrong with the one that was meant, or what there is to choose. Where the author
+ * has words for it, those stand.
+ */
 function plainIssues(issue: SchemaIssue): readonly SchemaIssue[] {
   const { code, errors, path = [] } = issue as SchemaIssue & { readonly code?: unknown; readonly errors?: unknown }
-  if (code !== 'invalid_union' || !Array.isArray(errors)) return [issue]
+  if (code !== 'invalid_union' || !Array.isArray(errors) || issue.message !== ZODS_WORDS) return [issue]
   const choices = errors as readonly (readonly SchemaIssue[])[]
   const meant = choices.filter(issues => issues.every(each => !isWrongKind(each)))
   const [nearest] = meant.toSorted((one, other) => one.length - other.length)
@@ -59,6 +62,8 @@ function plainIssues(issue: SchemaIssue): readonly SchemaIssue[] {
   if (told === null || [...kinds].some(kind => typeof kind !== 'string')) return [issue]
   return [{ path, message: `Invalid input: expected ${[...kinds].join(' or ')}, received ${told[1]}` }]
 }
+
+const ZODS_WORDS = 'Invalid input'
 
 /** Not this choice at all: another type of value. */
 const isWrongKind = (issue: SchemaIssue): boolean =>

@@ -1,6 +1,8 @@
 // What milter manager's documentation shows, page by page, as statements of the same form: `doc/configuration.rd`, the pages on installing,
 // and the reverse dictionary, version 2.3.1. The words are ours; names and values of settings are facts.
 
+import { join } from 'node:path'
+
 export interface Example {
   /** The page's heading. */
   readonly of: string
@@ -10,6 +12,8 @@ export interface Example {
   /** What is said of what it does not hold: pieces of the reasons, in order. */
   readonly notes: readonly string[]
 }
+
+const TRUSTED = join(import.meta.dirname, 'trusted-domains')
 
 const child = (lines: string, name = 'test-milter'): string => `define_milter("${name}") do |milter|
   milter.connection_spec = "inet:10026@localhost"
@@ -226,10 +230,10 @@ end
     source: `trust.clear
 trust.add_envelope_from_domain("example.com")
 trust.add_envelope_from_domain(/\\.example\\.net\\z/)
-trust.load_envelope_from_domains("/etc/hosts")
+trust.load_envelope_from_domains("${TRUSTED}")
 ${child('milter.add_applicable_condition("Trust")')}`,
     has: [
-      "setMacro('trusted_domain', 'yes', trusted({ domains: ['example.com', /\\.example\\.net$/], file: '/etc/hosts' }))",
+      `setMacro('trusted_domain', 'yes', trusted({ domains: ['example.com', /\\.example\\.net$/], file: '${TRUSTED}' }))`,
     ],
     notes: ['trusted(…) asks for SPF'],
   },

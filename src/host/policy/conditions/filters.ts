@@ -106,14 +106,18 @@ function patternsIn(file: string): readonly NamePattern[] {
   } catch (error) {
     throw new RangeError(`trusted(): the file cannot be read: ${(error as Error).message}`)
   }
-  return text
-    .split('\n')
-    .map(line => line.replace(/(^|\s)#.*/, '').trim())
-    .filter(line => line !== '')
-    .map(line => {
-      const expression = /^\/(.*)\/$/.exec(line)?.[1]
-      return expression === undefined ? line : new RegExp(expression, 'i')
-    })
+  return text.split('\n').flatMap((line, at) => {
+    const written = line.replace(/(^|\s)#.*/, '').trim()
+    if (written === '') return []
+    try {
+      const expression = /^\/(.*)\/$/.exec(written)?.[1]
+      const pattern = expression === undefined ? written : new RegExp(expression, 'i')
+      anyName([pattern])
+      return pattern
+    } catch (error) {
+      throw new RangeError(`trusted(): ${file}:${at + 1}: ${(error as Error).message}`)
+    }
+  })
 }
 
 /**

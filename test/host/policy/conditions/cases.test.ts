@@ -416,6 +416,14 @@ describe('trusted', () => {
   it('refuses a file that is not there, and a list of nobody', () => {
     expect(() => trusted({ file: join(folder, 'none') })).toThrow('cannot be read')
     expect(() => trusted({})).toThrow('needs domains')
+    for (const [line, told] of [
+      ['192.0.2.1 mx', '"192.0.2.1 mx" is not a domain'],
+      ['/(/', 'Unterminated group'],
+    ]) {
+      const file = join(folder, 'bad')
+      writeFileSync(file, `example.org\n${line}\n`)
+      expect(() => trusted({ file })).toThrow(new RegExp(`bad:2: .*${told}`))
+    }
   })
 })
 
