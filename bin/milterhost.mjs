@@ -7,7 +7,7 @@ const given = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].some(options
 const handed = process.env.MILTERHOST_LAUNCHER_FD !== undefined || Boolean(process.env.LISTEN_FDS)
 if (process.argv[2] === 'run' && !given && !handed && process.platform !== 'win32') {
   const [node, ...rest] = process.argv
-  process.execve(node, [node, ...process.execArgv, `${YOUNG}=4`, ...rest], process.env)
+  process.execve(node, [node, ...process.execArgv, `${YOUNG}=16`, ...rest], process.env)
 }
 
 const { main } = await load('src/cli/main.ts', 'dist/cli/main.js')

@@ -145,7 +145,7 @@ while True: print(repr(s.recv(4096).decode()), flush=True)`
       join(dir, 'etc/postfix/main.cf'),
       `smtpd_milters = unix:${path} inet:localhost:${port} inet:[::1]:${other}\n`,
     )
-    const env = { ...ofItsOwn(dir), NODE_OPTIONS: '--max-semi-space-size=4', MILTERHOST_DETECT_ROOT: dir }
+    const env = { ...ofItsOwn(dir), NODE_OPTIONS: '--max-semi-space-size=16', MILTERHOST_DETECT_ROOT: dir }
     const args = [
       '-l',
       `[::1]:${other}`,

@@ -144,7 +144,7 @@ asRoot('milterhost-launcher', () => {
       // 5 and 10 are the shell's own.
       expect(files.filter(fd => !['5', '10'].includes(fd))).toEqual(['0', '1', '2', '3'])
       expect(env).toEqual(expect.arrayContaining(['KEPT=yes', 'MILTERHOST_LAUNCHER_FD=3', 'USER=daemon']))
-      expect(env.find(one => one.startsWith('NODE_OPTIONS='))).toContain('--max-semi-space-size=4')
+      expect(env.find(one => one.startsWith('NODE_OPTIONS='))).toContain('--max-semi-space-size=16')
       expect(session).toBe(pid)
     })
 
