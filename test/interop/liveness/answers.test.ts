@@ -65,22 +65,31 @@ requirePrograms('postfix')('onClientLeft behind Postfix', () => {
   const subjects = async (): Promise<string[]> =>
     (await mta.deliveries()).map(({ raw }) => /^Subject: (.*?)\r?$/m.exec(raw.toString('latin1'))?.[1] ?? '')
 
+  /** With each of these values, what the MTA logs; there is nothing of the mail then. */
+  function notDelivered(
+    stage: string,
+    begin: (client: SmtpClient, subject: string) => Promise<void>,
+    rows: readonly (readonly [Value, RegExp])[],
+  ): void {
+    test.each(rows)('%s: it is not delivered', async (value, logged) => {
+      await leave(value, client => begin(client, `${stage} ${value}`))
+      await mta.waitForLog(logged)
+      await sleep(1)
+      expect(await subjects()).not.toContain(`${stage} ${value}`)
+    })
+  }
+
   describe('a client that leaves at the end of its message', () => {
     const begin = async (client: SmtpClient, subject: string): Promise<void> => {
       await client.pipeline('MAIL FROM:<a@example.com>', 'RCPT TO:<end@example.com>', 'DATA')
       client.write(`${MESSAGE(subject)}.\r\n`)
     }
 
-    test.each<[Value, RegExp]>([
+    notDelivered('end', begin, [
       ['421', /milter-reject: END-OF-MESSAGE .*: 4\.4\.2 /],
       ['tempfail', /milter-reject: END-OF-MESSAGE .*: 4\.4\.2 /],
       ['discard', /milter-discard: END-OF-MESSAGE /],
-    ])('%s: it is not delivered', async (value, logged) => {
-      await leave(value, client => begin(client, `end ${value}`))
-      await mta.waitForLog(logged)
-      await sleep(1)
-      expect(await subjects()).not.toContain(`end ${value}`)
-    })
+    ])
 
     test('accept: it is delivered as it came', async () => {
       await leave('accept', client => begin(client, 'end accept'))
@@ -96,8 +105,7 @@ requirePrograms('postfix')('onClientLeft behind Postfix', () => {
       client.write(`${lines.join('\r\n')}\r\n${content}`)
     }
 
-    /** What the MTA logs, and what of the mail there is then. */
-    test.each<[Value, RegExp]>([
+    notDelivered('rcpt', begin, [
       [
         '421',
         /NOQUEUE: milter-reject: RCPT .*: 421 4\.4\.2 .*to=<slow@.*\n.*disconnect from .* rcpt=0\/1 commands=2\/3/,
@@ -107,12 +115,7 @@ requirePrograms('postfix')('onClientLeft behind Postfix', () => {
         /NOQUEUE: milter-reject: RCPT .*: 451 4\.4\.2 .*to=<slow@(.*\n)*.*disconnect from .* rcpt=0\/1 bdat=0\/1 /,
       ],
       ['discard', /milter-discard: RCPT .*to=<slow@(.*\n)*.*disconnect from .* rcpt=1 bdat=1 /],
-    ])('%s: it is not delivered', async (value, logged) => {
-      await leave(value, client => begin(client, `rcpt ${value}`))
-      await mta.waitForLog(logged)
-      await sleep(1)
-      expect(await subjects()).not.toContain(`rcpt ${value}`)
-    })
+    ])
 
     test('accept: it is delivered, and no filter sees it', async () => {
       await leave('accept', client => begin(client, 'rcpt accept'))
