@@ -62,6 +62,8 @@ export class ContentMachine {
   /** Of what has been written, what is to be answered still, in the order of the answers. */
   readonly #owed: Record<(typeof ANSWERED)[number], number> = { data: 0, header: 0, eoh: 0, body: 0, eom: 0 }
   #owes = 0
+  /** Behind the last of those, something was written that has no answer. */
+  #more = false
   #torn = false
 
   constructor(options: ContentOptions) {
@@ -147,7 +149,7 @@ export class ContentMachine {
     this.verdict = verdictOf(reply, filter, place, refused)
     if (this.verdict.kind === 'continue') return
     this.#next = 'nothing'
-    this.#torn = this.#owes > 0
+    this.#torn = this.#owes > 0 || this.#more
     this.#owes = 0
   }
 
@@ -176,11 +178,13 @@ export class ContentMachine {
 
   #await(place: 'data' | 'header' | 'eoh' | 'body'): void {
     if (this.#options.terms.answers(place)) this.#expect(place)
+    else this.#more = true
   }
 
   #expect(place: (typeof ANSWERED)[number]): void {
     this.#owed[place]++
     this.#owes++
+    this.#more = false
   }
 }
 

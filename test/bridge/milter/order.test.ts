@@ -273,14 +273,21 @@ describe('libmilter answers everything it is sent', () => {
 
 describe('a milter that is pipelined', () => {
   /** What each place of a message is answered, whatever was sent before: C, H, M, R, T, three header fields, N, two pieces, E. */
-  const byPlace = (letters: readonly string[], protocol: number): ((command: string) => Buffer) => {
+  const byPlace = (letters: readonly string[], protocol: number) => {
     let counts = new Map<string, number>()
-    return command => {
-      if (command === 'M') counts = new Map()
-      const nth = counts.get(command) ?? 0
-      counts.set(command, nth + 1)
-      const letter = letters['CHMRTLLLNBBE'.indexOf(command) + nth] ?? 'c'
-      return frame(letter === 's' && (command !== 'B' || (protocol & 0x400) === 0) ? 'c' : letter)
+    return {
+      /** A message begins: a milter that does not want MAIL is not told so. */
+      begin() {
+        counts = new Map()
+      },
+      /** U changes nothing: in a message it is no reason to meet a milter anew. */
+      answer(command: string): Buffer {
+        if (command === 'U') return frame('c')
+        const nth = counts.get(command) ?? 0
+        counts.set(command, nth + 1)
+        const letter = letters['CHMRTLLLNBBE'.indexOf(command) + nth] ?? 'c'
+        return frame(letter === 's' && (command !== 'B' || (protocol & 0x400) === 0) ? 'c' : letter)
+      },
     }
   }
 
@@ -293,10 +300,13 @@ describe('a milter that is pipelined', () => {
         fc.boolean(),
         async (chosen, plans, letters, mute) => {
           const run = async (pipelining: boolean): Promise<unknown[]> => {
-            const answers = byPlace(letters, chosen.protocol)
-            const talk = new Conversation({ ...chosen, answers, pipelining, mute: pipelining && mute })
+            const places = byPlace(letters, chosen.protocol)
+            const talk = new Conversation({ ...chosen, answers: places.answer, pipelining, mute: pipelining && mute })
             const said: unknown[] = [await talk.connect(), await talk.helo()]
-            for (const message of plans) said.push(await talk.tellMessage(message))
+            for (const message of plans) {
+              places.begin()
+              said.push(await talk.tellMessage(message))
+            }
             talk.session.close()
             return said
           }
@@ -328,6 +338,15 @@ describe('a milter that is pipelined', () => {
       expect(talk.peer.letters).toBe('ODMDRDTLLLDNBBQODMDRDTLLLDNBBQ')
     },
   )
+
+  test.each([true, false])('and speaks before a body it does not answer is met anew (mute: %s)', async mute => {
+    const answers = (command: string): Buffer => frame(command === 'N' ? 'a' : 'c')
+    const talk = new Conversation({ version: 6, protocol: 0x80000, answers, pipelining: true, mute })
+    const whole: MessagePlan = { recipients: [false], unknowns: [false, false], steps: 99 }
+    expect((await talk.tellMessage(whole))?.verdict).toEqual({ kind: 'accept' })
+    expect((await talk.tellMessage(whole))?.verdict).toEqual({ kind: 'accept' })
+    expect(talk.peer.letters).toBe('ODMDRDTLLLDNBBQODMDRDTLLLDNBBQ')
+  })
 
   test('and answers once too often is not believed', async () => {
     const answers = (command: string): Buffer => Buffer.concat([frame('c'), frame(command === 'N' ? 'c' : 'p')])
