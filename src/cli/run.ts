@@ -16,6 +16,7 @@ import { keepServing, untilEnded } from '../daemon/process.ts'
 import { type Daemon, startDaemon } from '../daemon.ts'
 import { Resolver } from '../dns/index.ts'
 import { installation } from '../host/config/installation.ts'
+import { LogLines } from '../host/observe/lines.ts'
 import { logEvents } from '../host/observe/log.ts'
 import { chooseFormat, createLog, type LevelledLogger, type LogFormat } from '../host/observe/output.ts'
 import { MetricsRegistry } from '../host/plugin/metrics.ts'
@@ -68,11 +69,13 @@ async function run(options: RunOptions): Promise<ExitCode> {
   const first = await source.load()
   const { settings } = first.configuration
   const { level, format } = settings.log
+  const lines = new LogLines(systemClock, text => complain(text.slice(0, -1)))
+  process.on('exit', () => lines.flush())
   const log = createLog({
     clock: systemClock,
     level,
     format: options.logFormat ?? chooseFormat(format, process.stderr.isTTY ?? false, process.env),
-    write: line => complain(line.slice(0, -1)),
+    write: lines.add,
   })
   keepServing(log)
   if (first.file === null) log.info({}, 'no milterhost.config file found: using the default configuration')
