@@ -32,7 +32,7 @@ import type { Negotiator } from './negotiate.ts'
 import { CommandOrder, type OrderedCommand } from './order.ts'
 import { refusedBefore } from './refused.ts'
 import type { HostSession, SessionSource } from './source.ts'
-import { progressEvery, sendingProgress } from './waiting.ts'
+import { progressEvery, sendProgress } from './waiting.ts'
 
 /** What a conversation needs of the connection it is held over. */
 export interface Line extends Outlet {
@@ -118,7 +118,7 @@ export class Conversation {
     const kind = commandKind(letter) as OrderedCommand | undefined
     if (kind === undefined) return this.#line.drop(hostError('MTA_PROTOCOL', `unknown command ${commandName(letter)}`))
     try {
-      return this.#run(attached, kind, letter, payload)?.catch(error => this.#fault(attached, kind, error))
+      return this.#run(attached, kind, letter, payload)
     } catch (error) {
       this.#fault(attached, kind, error)
     }
@@ -193,16 +193,15 @@ export class Conversation {
     if (kind === 'mail' && attached.refusal !== null) return this.#answered('mail', attached.refusal)
     if (attached.session === null) return this.#answered(kind, CONTINUE)
     if ((kind === 'helo' || kind === 'mail') && !attached.greeted)
-      return this.#greet(attached, attached.session, command)
+      return this.#greet(attached, attached.session, command, kind)
     return this.#pass(attached, attached.session, command)
   }
 
   /** An MTA that sends no CONNECT: filters are told of a connection all the same, before anything else. */
-  #greet(attached: Attachment, session: HostSession, command: Command): void | Promise<void> {
+  #greet(attached: Attachment, session: HostSession, command: Command, kind: OrderedCommand): void | Promise<void> {
     attached.connected()
     const greeting = session.connect(NOBODY)
-    if (!(greeting instanceof Promise)) return this.#pass(attached, session, command)
-    return greeting.then(() => (this.#closed ? undefined : this.#pass(attached, session, command)))
+    return this.#when(kind, greeting, () => (this.#closed ? undefined : this.#pass(attached, session, command)))
   }
 
   #pass(attached: Attachment, session: HostSession, command: Command): void | Promise<void> {
@@ -228,15 +227,11 @@ export class Conversation {
         return this.#answered('eoh', CONTINUE)
       case 'body': {
         const stored = session.body(command.chunk)
-        return stored === undefined
-          ? this.#answered('body', CONTINUE)
-          : stored.then(() => this.#answered('body', CONTINUE))
+        return this.#when('body', stored, () => this.#answered('body', CONTINUE))
       }
       case 'eom': {
         const stored = command.chunk.length > 0 ? session.body(command.chunk) : undefined
-        return stored === undefined
-          ? this.#conclude(attached, session)
-          : stored.then(() => this.#conclude(attached, session))
+        return this.#when('eom', stored, () => this.#conclude(attached, session))
       }
       case 'unknown':
         return this.#ask('unknown', session.unknown(command.line))
@@ -251,8 +246,26 @@ export class Conversation {
   }
 
   #ask(kind: OrderedCommand, answer: MaybePromise<Verdict>): void | Promise<void> {
-    if (!(answer instanceof Promise)) return this.#answered(kind, answer)
-    return this.#patiently(kind, answer).then(verdict => this.#answered(kind, verdict))
+    if (answer instanceof Promise) this.#bePatient(kind)
+    return this.#when(kind, answer, verdict => this.#answered(kind, verdict))
+  }
+
+  /** Goes on when the answer is there, in the same turn if it is there already. Rejects never: what goes wrong is answered. */
+  #when<T>(
+    kind: OrderedCommand,
+    answer: MaybePromise<T>,
+    goOn: (value: T) => void | Promise<void>,
+  ): void | Promise<void> {
+    if (!(answer instanceof Promise)) return goOn(answer)
+    const fault = (error: unknown): void => this.#fault(this.#attached!, kind, error)
+    return answer.then(value => {
+      this.#patience.clear()
+      try {
+        return goOn(value)
+      } catch (error) {
+        return fault(error)
+      }
+    }, fault)
   }
 
   #answered(kind: OrderedCommand, verdict: Verdict): void {
@@ -266,21 +279,24 @@ export class Conversation {
 
   #conclude(attached: Attachment, session: HostSession): void | Promise<void> {
     const settlement = session.endOfMessage()
-    if (!(settlement instanceof Promise)) return this.#settle(attached, settlement)
-    return this.#patiently('eom', settlement).then(end => this.#settle(attached, end))
+    if (settlement instanceof Promise) this.#bePatient('eom')
+    return this.#when('eom', settlement, end => this.#settle(attached, end))
   }
 
-  #settle({ macros, terms }: Attachment, settlement: Settlement): void | Promise<void> {
+  #settle(attached: Attachment, settlement: Settlement): void | Promise<void> {
     if (this.#closed) return
-    macros.endMessage()
+    attached.macros.endMessage()
     this.#spoiled = isRefusal(settlement.verdict) ? DISORDER : null
-    return writeBatch(this.#line, settlement, terms)
+    const written = writeBatch(this.#line, settlement, attached.terms)
+    return written?.catch(error => this.#fault(attached, 'eom', error))
   }
 
-  #patiently<T>(kind: OrderedCommand, answer: Promise<T>): Promise<T> {
+  /** Until the answer is there. */
+  #bePatient(kind: OrderedCommand): void {
     const { mta, terms, progress } = this.#attached!
     const every = terms.silent.has(kind) ? null : progressEvery(kind, mta, progress)
-    return sendingProgress(answer, every, this.#patience, () => {
+    if (every === null) return
+    sendProgress(every, this.#patience, () => {
       if (!this.#closed) this.#line.write(PROGRESS)
     })
   }
@@ -291,6 +307,7 @@ export class Conversation {
 
   /** Something in a command, or in us, that does not work. It is said in the protocol, and its message is not accepted. */
   #fault(attached: Attachment, kind: OrderedCommand, error: unknown): void {
+    this.#patience.clear()
     if (this.#closed) return
     this.#complain(kind, error)
     const early = kind === 'connect' || kind === 'helo'

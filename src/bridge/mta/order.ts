@@ -17,6 +17,11 @@ export interface Step {
   readonly ends: boolean
 }
 
+const RUN: Step = { run: true, ends: false }
+const RUN_AND_END: Step = { run: true, ends: true }
+const IGNORE: Step = { run: false, ends: false }
+const IGNORE_AND_END: Step = { run: false, ends: true }
+
 type Place = 'start' | Exclude<OrderedCommand, 'unknown'>
 
 const following: Readonly<Record<Place, readonly OrderedCommand[]>> = {
@@ -49,16 +54,17 @@ export class CommandOrder {
 
   take(command: OrderedCommand): Step {
     let ends = false
-    if (!this.#mayFollow(this.#place, command, new Set())) {
+    if (!this.#mayFollow(this.#place, command)) {
       ends = this.#inMessage
       this.endMessage()
-      if (!this.#mayFollow('helo', command, new Set())) return { run: false, ends }
+      if (!this.#mayFollow('helo', command)) return ends ? IGNORE_AND_END : IGNORE
     }
-    if (command === 'unknown') return { run: true, ends }
-    this.#place = command
-    if (command === 'mail') this.#inMessage = true
-    if (command === 'eom') this.#inMessage = false
-    return { run: true, ends }
+    if (command !== 'unknown') {
+      this.#place = command
+      if (command === 'mail') this.#inMessage = true
+      if (command === 'eom') this.#inMessage = false
+    }
+    return ends ? RUN_AND_END : RUN
   }
 
   /** The message was decided early, or cancelled: next comes what may come after HELO. */
@@ -73,11 +79,20 @@ export class CommandOrder {
     this.#place = 'start'
   }
 
-  #mayFollow(place: Place, command: OrderedCommand, seen: Set<Place>): boolean {
-    if (following[place].includes(command)) return true
+  #mayFollow(place: Place, command: OrderedCommand): boolean {
+    return (
+      following[place].includes(command) || (this.#unsent.size > 0 && this.#mayFollowUnsent(place, command, new Set()))
+    )
+  }
+
+  #mayFollowUnsent(place: Place, command: OrderedCommand, seen: Set<Place>): boolean {
     seen.add(place)
     return following[place].some(
-      next => next !== 'unknown' && this.#unsent.has(next) && !seen.has(next) && this.#mayFollow(next, command, seen),
+      next =>
+        next !== 'unknown' &&
+        this.#unsent.has(next) &&
+        !seen.has(next) &&
+        (following[next].includes(command) || this.#mayFollowUnsent(next, command, seen)),
     )
   }
 }

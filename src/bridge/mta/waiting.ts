@@ -1,5 +1,5 @@
 /**
- * Keeps an MTA patient while an answer is not there yet: PROGRESS at regular times until the promise settles.
+ * Keeps an MTA patient while an answer is not there yet: PROGRESS at regular times.
  *
  * At the end of a message both MTAs take it. Before that only Postfix does: Sendmail calls it a bogus response and turns the
  * filter off for the rest of the session.
@@ -16,18 +16,11 @@ export function progressEvery(command: OrderedCommand, mta: MtaKind, before: num
   return mta === 'postfix' ? before : null
 }
 
-/** Calls `send` every so often until the promise settles, whatever way. */
-export function sendingProgress<T>(
-  promise: Promise<T>,
-  every: number | null,
-  alarm: Alarm,
-  send: () => void,
-): Promise<T> {
-  if (every === null) return promise
+/** Calls `send` every so often until the alarm is cleared. */
+export function sendProgress(every: number, alarm: Alarm, send: () => void): void {
   const tick = (): void => {
     send()
     alarm.set(every, tick)
   }
   alarm.set(every, tick)
-  return promise.finally(() => alarm.clear())
 }

@@ -5,7 +5,7 @@
  */
 
 import type { ByteString } from '../../host/bytes.ts'
-import { type DecodeOptions, PayloadReader } from './decode.ts'
+import { type DecodeOptions, PayloadReader, TOLERANT } from './decode.ts'
 import { PacketWriter } from './encode.ts'
 import { WireError } from './error.ts'
 import { type Macro, readMacros, writeMacros } from './macros.ts'
@@ -90,7 +90,7 @@ export function commandKind(letter: number): CommandKind | undefined {
 }
 
 /** Throws WireError: unknown letter, a missing or cut field. Tolerated deviations go to `options.report`. */
-export function decodeCommand(letter: number, payload: Buffer, options: DecodeOptions = {}): Command {
+export function decodeCommand(letter: number, payload: Buffer, options: DecodeOptions = TOLERANT): Command {
   const packet = commandName(letter)
   const kind = kinds.get(letter)
   if (kind === undefined) throw new WireError('WIRE_UNKNOWN_COMMAND', { packet })

@@ -23,6 +23,9 @@ export interface DecodeOptions {
   readonly report?: (irregularity: Irregularity) => void
 }
 
+/** What is tolerated is told to nobody. */
+export const TOLERANT: DecodeOptions = {}
+
 export class PayloadReader {
   readonly packet: string
   readonly #payload: Buffer

@@ -91,18 +91,19 @@ export const protocol = {
 /** Numbers of the symbol lists. EOM comes before EOH, against the order of the commands. */
 export const macroStage = { CONNECT: 0, HELO: 1, MAIL: 2, RCPT: 3, DATA: 4, EOM: 5, EOH: 6 } as const
 
-const commandNames = reversed(commandByte)
-const replyNames = reversed(replyByte)
+/** Made once: every packet that is decoded knows its name. */
+const commandNames = withLetters(commandByte)
+const replyNames = withLetters(replyByte)
 const stageNames = reversed(macroStage)
 
 /** `MAIL 'M'`; a byte that is no command gives `'Z'` or `0x07`. */
 export function commandName(byte: number): string {
-  return named(commandNames, byte)
+  return commandNames.get(byte) ?? letterOf(byte)
 }
 
 /** `REPLBODY 'b'`; a byte that is no reply gives `'Z'` or `0x07`. */
 export function replyName(byte: number): string {
-  return named(replyNames, byte)
+  return replyNames.get(byte) ?? letterOf(byte)
 }
 
 /** The name of a packet whose direction is not known. Only OPTNEG has one letter for both, and there the name is one too. */
@@ -139,10 +140,12 @@ function reversed(table: Readonly<Record<string, number>>): ReadonlyMap<number, 
   return new Map(Object.entries(table).map(([name, value]) => [value, name]))
 }
 
-function named(names: ReadonlyMap<number, string>, byte: number): string {
-  const letter = byte > 0x20 && byte < 0x7f ? `'${String.fromCharCode(byte)}'` : hex(byte)
-  const name = names.get(byte)
-  return name === undefined ? letter : `${name} ${letter}`
+function withLetters(table: Readonly<Record<string, number>>): ReadonlyMap<number, string> {
+  return new Map(Object.entries(table).map(([name, byte]) => [byte, `${name} ${letterOf(byte)}`]))
+}
+
+function letterOf(byte: number): string {
+  return byte > 0x20 && byte < 0x7f ? `'${String.fromCharCode(byte)}'` : hex(byte)
 }
 
 function bitNames(table: Readonly<Record<string, number>>, bits: number): string {

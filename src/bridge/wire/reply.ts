@@ -7,7 +7,7 @@
  */
 
 import type { ByteString } from '../../host/bytes.ts'
-import { type DecodeOptions, PayloadReader } from './decode.ts'
+import { type DecodeOptions, PayloadReader, TOLERANT } from './decode.ts'
 import { PacketWriter } from './encode.ts'
 import { WireError } from './error.ts'
 import { action, replyByte, replyName } from './names.ts'
@@ -85,6 +85,19 @@ const kinds: ReadonlyMap<number, ReplyKind> = new Map(
   (Object.keys(letters) as ReplyKind[]).map(kind => [letters[kind], kind]),
 )
 
+/** Replies without a payload: one object each, since nearly all replies are such. */
+const BARE = {
+  continue: { kind: 'continue' },
+  accept: { kind: 'accept' },
+  reject: { kind: 'reject' },
+  tempfail: { kind: 'tempfail' },
+  discard: { kind: 'discard' },
+  skip: { kind: 'skip' },
+  progress: { kind: 'progress' },
+  'conn-fail': { kind: 'conn-fail' },
+  shutdown: { kind: 'shutdown' },
+} as const satisfies Partial<Record<ReplyKind, Reply>>
+
 const neededActions: Partial<Record<ReplyKind, number>> = {
   'add-recipient': action.ADDRCPT,
   'add-recipient-with-parameters': action.ADDRCPT_PAR,
@@ -107,7 +120,7 @@ export function neededAction(kind: ReplyKind): number {
 }
 
 /** Throws WireError: unknown letter, a missing or cut field. Tolerated deviations go to `options.report`. */
-export function decodeReply(letter: number, payload: Buffer, options: DecodeOptions = {}): Reply {
+export function decodeReply(letter: number, payload: Buffer, options: DecodeOptions = TOLERANT): Reply {
   const packet = replyName(letter)
   const kind = kinds.get(letter)
   if (kind === undefined) throw new WireError('WIRE_UNKNOWN_REPLY', { packet })
@@ -184,6 +197,6 @@ function read(kind: ReplyKind, reader: PayloadReader): Reply {
     case 'quarantine':
       return { kind, reason: reader.text('reason') }
     default:
-      return { kind }
+      return BARE[kind]
   }
 }
