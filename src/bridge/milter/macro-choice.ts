@@ -39,20 +39,34 @@ export class MacroChoice {
 
   /** Names without braces, in the order the milter or the MTA gave them. */
   of(stage: MacroStage, macros: Macros, terms: Terms): readonly Macro[] {
-    const chosen = new Map<string, ByteString>()
-    const add = (name: string): void => {
-      const value = macros.get(name)
-      if (value !== undefined) chosen.set(name, value)
-    }
     const asked = terms.symbols(stage)
-    if (asked !== undefined) for (const name of asked) add(name)
-    else {
-      for (const [name, value] of macros.at(stage)) chosen.set(name, value)
-      if (!chosen.has('i') && stage !== 'connect' && stage !== 'helo') add('i')
-    }
-    for (const name of this.further.get(stage) ?? []) add(name)
-    for (const [name, value] of macros.forced?.(stage) ?? []) chosen.set(name, value)
-    for (const [name, value] of this.#fixed.get(stage) ?? []) chosen.set(name, value)
-    return [...chosen]
+    const chosen = asked === undefined ? told(stage, macros) : named(asked, macros)
+    const further = this.further.get(stage)
+    const forced = macros.forced?.(stage)
+    const fixed = this.#fixed.get(stage)
+    if (further === undefined && forced === undefined && fixed === undefined && asked === undefined) return chosen
+    // A name that comes again keeps its place and takes the newer value.
+    const all = new Map(chosen)
+    for (const [name, value] of named(further ?? [], macros)) all.set(name, value)
+    for (const [name, value] of forced ?? []) all.set(name, value)
+    for (const [name, value] of fixed ?? []) all.set(name, value)
+    return [...all]
   }
+}
+
+/** What the MTA told, with the queue id. */
+function told(stage: MacroStage, macros: Macros): Macro[] {
+  const values = macros.at(stage)
+  const all: Macro[] = values.size === 0 ? [] : [...values]
+  if (!values.has('i') && stage !== 'connect' && stage !== 'helo') all.push(...named(['i'], macros))
+  return all
+}
+
+function named(names: readonly string[], macros: Macros): Macro[] {
+  const all: Macro[] = []
+  for (const name of names) {
+    const value = macros.get(name)
+    if (value !== undefined) all.push([name, value])
+  }
+  return all
 }

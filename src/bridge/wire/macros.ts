@@ -12,8 +12,9 @@ export type Macro = readonly [name: ByteString, value: ByteString]
 
 /** `{auth_type}` → `auth_type`, `{i}` → `i` (Postfix 3.1 braced single letters too), `i` → `i`. */
 export function bareMacroName(name: ByteString): ByteString {
-  if (name.charCodeAt(0) !== 0x7b) return name
-  return /^\{([^{}]+)\}$/.exec(name)?.[1] ?? name
+  if (!name.startsWith('{') || !name.endsWith('}') || name.length < 3) return name
+  const inner = name.slice(1, -1)
+  return /[{}]/.test(inner) ? name : inner
 }
 
 /** `auth_type` → `{auth_type}`, `i` → `i`. A name that holds a brace is left as it is. */
