@@ -17,6 +17,7 @@ import { ConfigurationSource } from './configuration.ts'
 import { EXIT, EXIT_HELP, type ExitCode, print, printJson } from './console.ts'
 import { Maildir } from './maildir.ts'
 import { chainStages } from './scenario-chain.ts'
+import { Strays } from './strays.ts'
 
 interface TestCommandOptions {
   readonly config?: string
@@ -65,8 +66,9 @@ async function run(files: readonly string[], options: TestCommandOptions): Promi
     .filter(({ title }) => options.only?.some(text => title.includes(text)) ?? true)
   const stages = await stagesOf(options)
   const results: ScenarioResult[] = []
+  using strays = new Strays()
   for (const scenario of wanted) {
-    const result = await playScenario(scenario, await stages(scenario))
+    const result = await strays.addTo(await playScenario(scenario, await stages(scenario)))
     results.push(result)
     if (!options.json) print(resultText(result))
   }

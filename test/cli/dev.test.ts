@@ -164,6 +164,30 @@ test('mistakes are told with their place, and the next save goes on', async () =
   expect(await dev.after(() => at.file('test/word.scenario', scenario('one')))).toContain('1 passed, 0 failed')
 })
 
+test('an error that nobody caught fails its scenario with the place, and the others are played', () => {
+  const at = project()
+  at.file(
+    'src/index.ts',
+    plugin(`event.edit.prependHeader(NAME, word)
+      if (event.header('Subject')?.value.includes('stray')) void Promise.reject(new Error('forgotten'))`),
+  )
+  at.file(
+    'test/word.scenario',
+    `SCENARIO a promise is forgotten\nRCPT <b@example.com>\nHEADER Subject: stray\nEND\nEXPECT accept\n\n${scenario('one')}`,
+  )
+  const { code, out, err } = milterhost(['dev', '--once'], { cwd: at.path, env: PLAIN })
+  expect(out).toContain('✗  a promise is forgotten')
+  expect(out).toMatch(/test\/word\.scenario:1: nobody caught this error .*: forgotten \(.*src\/index\.ts:\d+:\d+\)/)
+  expect(out).toContain('✓  the word is there')
+  expect(out).toContain('1 passed, 1 failed')
+  expect([code, err]).toEqual([1, ''])
+
+  at.file('milterhost.config.ts', `import word from './src/index.ts'\nexport default { filters: [word()] }\n`)
+  const tested = milterhost(['test', 'test/word.scenario'], { cwd: at.path, env: PLAIN })
+  expect(tested.out).toMatch(/✗ {2}a promise is forgotten\n.*nobody caught this error.*\n✓ {2}the word is there/)
+  expect([tested.code, tested.err]).toEqual([1, ''])
+})
+
 test('a helper that is missing is waited for, in a folder that is missing too', async () => {
   const at = project()
   at.file('src/index.ts', plugin().replace('./lib/word.ts', './other/word.ts'))

@@ -15,6 +15,7 @@ import type { Scenario } from '../../testing/scenario/scenario.ts'
 import { failureLines, readScenarios } from '../../testing/scenario/scenarios.ts'
 import { EXIT, type ExitCode, print } from '../console.ts'
 import { type ChainStage, chainStages } from '../scenario-chain.ts'
+import { Strays } from '../strays.ts'
 import { type Loaded, optionsHint, type Subject, SubjectLoader, scenarioFiles, shortPath } from './subject.ts'
 import { bad, faint, good, Trace } from './trace.ts'
 
@@ -32,6 +33,7 @@ export interface RoundOptions {
 
 /** Everything is told in print; the code says whether all was well. */
 export async function playRound(subject: Subject, options: RoundOptions): Promise<ExitCode> {
+  using strays = new Strays()
   const loader = new SubjectLoader()
   const files = scenarioFiles(subject, options.scenarios)
   const report = (): unknown => process.send?.({ files: [...loader.files, ...files] } satisfies RoundReport)
@@ -43,22 +45,24 @@ export async function playRound(subject: Subject, options: RoundOptions): Promis
     return told(error)
   }
   report()
-  if (files.length === 0) return withoutScenarios(loaded, subject)
-  return new Round(loaded, options.failedOnly).play(files)
+  if (files.length === 0) return await withoutScenarios(loaded, subject, strays)
+  return await new Round(loaded, options.failedOnly, strays).play(files)
 }
 
 class Round {
   readonly #loaded: Loaded
   readonly #stages: (scenario: Scenario) => Promise<ChainStage>
   readonly #failedOnly: boolean
+  readonly #strays: Strays
   #passed = 0
   #failed = 0
   #unreadable = 0
 
-  constructor(loaded: Loaded, failedOnly: boolean) {
+  constructor(loaded: Loaded, failedOnly: boolean, strays: Strays) {
     this.#loaded = loaded
     this.#stages = chainStages(loaded.configuration)
     this.#failedOnly = failedOnly
+    this.#strays = strays
   }
 
   async play(files: readonly string[]): Promise<ExitCode> {
@@ -96,7 +100,7 @@ class Round {
 
   async #one(scenario: Scenario, stage: ChainStage, text: readonly string[]): Promise<void> {
     const trace = new Trace(stage.host, text)
-    const result = await playScenario(scenario, stage, trace)
+    const result = await this.#strays.addTo(await playScenario(scenario, stage, trace))
     const failed = result.failures.length > 0
     print(`${failed ? bad('✗') : good('✓')}  ${harmless(scenario.title)}`)
     const lines = trace.end()
@@ -109,13 +113,16 @@ class Round {
 }
 
 /** It is set up all the same: a mistake there is worth to be told. */
-async function withoutScenarios(loaded: Loaded, { folder }: Subject): Promise<ExitCode> {
+async function withoutScenarios(loaded: Loaded, { folder }: Subject, strays: Strays): Promise<ExitCode> {
   try {
     const stage = await chainStages(loaded.configuration)(NOTHING)
     await stage.close()
   } catch (error) {
     return told(error, optionsHint(error, loaded))
   }
+  const escaped = await strays.take()
+  for (const text of escaped) print(`${bad('✗')}  ${harmless(text)}`)
+  if (escaped.length > 0) return EXIT.failed
   print(`The plugin loads and is set up. There is no scenario to play: write one, such as ${shortPath(join(folder, 'test/first.scenario'))}:
 
   SCENARIO a message goes through
