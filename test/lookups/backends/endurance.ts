@@ -1,5 +1,6 @@
 /** What every networked look-up has to bear: its real server killed, restarted, and hung, while it is asked. */
 import { expect, it } from 'vitest'
+import type { Lookup } from '../../../src/host/policy/lookup.ts'
 import type { LookupOptions } from '../../../src/host/policy/lookup-options.ts'
 import type { LookupEntry } from '../../../src/lookups.ts'
 import { until } from '../../interop/harness/index.ts'
@@ -17,6 +18,10 @@ interface Subject {
 const QUICK: LookupOptions = { timeout: '400ms', cache: false, breaker: { failures: 3, pause: '200ms' } }
 
 export function endures({ server, make, key, value }: Subject): void {
+  /** With a time limit as short as `QUICK` has, a busy machine may need more than one try for the first connection. */
+  const untilItAnswers = (lookup: Lookup): Promise<unknown> =>
+    until('it answers', async () => JSON.stringify(await answerOf(lookup, key)) === JSON.stringify(value))
+
   it('many keys at once', async () => {
     const lookup = await opened(make({ cache: false }))
     const answers = await Promise.all(
@@ -37,8 +42,8 @@ export function endures({ server, make, key, value }: Subject): void {
   it('killed: an error at once, then a pause, then as before', async () => {
     const lookup = await opened(make(QUICK))
     const serving = await opened(make({ ...QUICK, cache: { ttl: '1ms' }, onError: 'stale' }))
-    expect(await answerOf(lookup, key)).toEqual(value)
-    expect(await answerOf(serving, key)).toEqual(value)
+    await untilItAnswers(lookup)
+    await untilItAnswers(serving)
     await server().kill()
     const codes = new Set<unknown>()
     for (let i = 0; i < 6; i++) codes.add(await answerOf(lookup, key))
@@ -47,7 +52,7 @@ export function endures({ server, make, key, value }: Subject): void {
     expect(await serving.find(key, never)).toMatchObject({ value, from: 'stale' })
     expect(await codeOf(lookup.probe(never))).toMatch(/^LOOKUP_(FAILED|TIMEOUT)$/)
     await server().start()
-    await until('it answers again', async () => JSON.stringify(await answerOf(lookup, key)) === JSON.stringify(value))
+    await untilItAnswers(lookup)
     expect(lookup.health()).toMatchObject({ state: 'working', failures: 0 })
     await until('and is not stale', async () => (await serving.find(key, never)).from === 'source')
     expect(await codeOf(lookup.probe(never))).toBe('fine')
@@ -55,7 +60,7 @@ export function endures({ server, make, key, value }: Subject): void {
 
   it('hung: an error at the deadline, then at once, then as before', async () => {
     const lookup = await opened(make(QUICK))
-    expect(await answerOf(lookup, key)).toEqual(value)
+    await untilItAnswers(lookup)
     await server().hang()
     try {
       const began = performance.now()
@@ -70,6 +75,6 @@ export function endures({ server, make, key, value }: Subject): void {
     } finally {
       server().resume()
     }
-    await until('it answers again', async () => JSON.stringify(await answerOf(lookup, key)) === JSON.stringify(value))
+    await untilItAnswers(lookup)
   })
 }
