@@ -79,20 +79,13 @@ export class CommandOrder {
     this.#place = 'start'
   }
 
-  #mayFollow(place: Place, command: OrderedCommand): boolean {
-    return (
-      following[place].includes(command) || (this.#unsent.size > 0 && this.#mayFollowUnsent(place, command, new Set()))
-    )
-  }
-
-  #mayFollowUnsent(place: Place, command: OrderedCommand, seen: Set<Place>): boolean {
-    seen.add(place)
+  #mayFollow(place: Place, command: OrderedCommand, passed: readonly Place[] = []): boolean {
+    if (following[place].includes(command)) return true
+    if (this.#unsent.size === 0) return false
+    const seen = [...passed, place]
     return following[place].some(
       next =>
-        next !== 'unknown' &&
-        this.#unsent.has(next) &&
-        !seen.has(next) &&
-        (following[next].includes(command) || this.#mayFollowUnsent(next, command, seen)),
+        next !== 'unknown' && this.#unsent.has(next) && !seen.includes(next) && this.#mayFollow(next, command, seen),
     )
   }
 }

@@ -3,7 +3,7 @@
  *
  * A write for each line costs a busy host a tenth of its time. So a line is written at once unless the last write is less than
  * `GATHERED` milliseconds ago; then it waits for the rest of them, with those that come meanwhile. Whoever makes one calls
- * `flush` when the process ends: only a process that is killed on the spot (SIGKILL) loses lines, and no older ones than that.
+ * `flush` when the process ends: only one that is killed on the spot (SIGKILL, no memory left) loses what waits.
  */
 import type { Clock } from '../time/clock.ts'
 

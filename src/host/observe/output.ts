@@ -1,8 +1,9 @@
 /**
  * Where log lines go and how they look: text for a person, `<N>` prefixes for journald, else JSON.
  *
- * pino makes the lines; for text they are taken apart again, which costs microseconds a line and keeps one path. Lines are
- * handed on at once: whoever gathers them (`lines.ts`) sees to it that the last line before a crash is there. Every string, whoever gave it, is harmless when it is printed.
+ * pino makes the lines; for text they are taken apart again, which costs microseconds a line and keeps one path. They are
+ * handed on at once; who gathers them (`lines.ts`) sees to it that the last one before an end is written. Every string,
+ * whoever gave it, is harmless when it is printed.
  */
 import pino from 'pino'
 import type { Clock } from '../time/clock.ts'
