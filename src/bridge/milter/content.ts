@@ -273,7 +273,7 @@ class Pump implements Waiter<Reply> {
     }
     const room = this.#send()
     if (room !== undefined) {
-      room.then(this.run, this.reject)
+      room.then(this.#sent, this.reject)
       return false
     }
     return want === 'room' || this.#receive()
@@ -290,6 +290,11 @@ class Pump implements Waiter<Reply> {
     const room = this.#channel.send(writer.take())
     if (this.#channel.idle) writer.reuse()
     return room
+  }
+
+  readonly #sent = (): void => {
+    if (this.#channel.idle) this.#writer.reuse()
+    this.run()
   }
 
   #receive(): boolean {

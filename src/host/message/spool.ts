@@ -41,6 +41,8 @@ export interface Spool {
 }
 
 const FIRST_BLOCK = 4096
+/** Bytes of a body in blocks of its own. What is larger counts as memory in use until the garbage collector looks, which it then does for every few messages. */
+const OWN = 16 * 1024
 const LEFTOVER = /^body-[0-9a-f-]{36}$/
 
 /** Opens the spool folder. Throws SPOOL_FOLDER when the folder cannot be trusted. */
@@ -237,7 +239,7 @@ class Writer implements BodyWriter {
   /** The next block: a small one of its own at first, then one of the pool; when there is none, of its own or by way of the file. */
   #begin(left: number): void {
     const { pool, files, memory } = this.#means
-    const small = this.#size <= Math.min(PIECE, memory)
+    const small = this.#size <= Math.min(OWN, memory)
     const lent = small || this.#file !== null ? null : pool.take()
     if (lent !== null) this.#lent.add(lent)
     else if (this.#size > memory) this.#file ??= files.open()
