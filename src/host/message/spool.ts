@@ -41,7 +41,7 @@ export interface Spool {
 }
 
 const FIRST_BLOCK = 4096
-/** Bytes of a body in blocks of its own. What is larger counts as memory in use until the garbage collector looks, which it then does for every few messages. */
+/** Bytes of a body in blocks of its own; more of that, and V8 would mark its whole heap for every few messages to free them. */
 const OWN = 16 * 1024
 const LEFTOVER = /^body-[0-9a-f-]{36}$/
 

@@ -181,6 +181,20 @@ describe('shared memory', () => {
     await spool.close()
   })
 
+  test('takes all but small bodies, and the next message has the same memory: nothing is left to the garbage collector', async () => {
+    const spool = createSpool({ directory, shared: MIB, memory: 256 * 1024, limit: 4 * MIB })
+    const memory = new Set<ArrayBufferLike>()
+    for (let i = 0; i < 20; i++) {
+      const store = spool.message()
+      const body = await fill(store.writer(), [Buffer.alloc(20_000, i)])
+      expect((await bytes(body)).equals(Buffer.alloc(20_000, i))).toBe(true)
+      for await (const piece of body.chunks()) memory.add(piece.buffer)
+      store.dispose()
+    }
+    expect(memory.size).toBe(1)
+    await spool.close()
+  })
+
   test('comes back from a body that is given up, refused or replaced', async () => {
     const spool = createSpool({ directory, shared: 5 * 65_535, memory: 1000, limit: 320_000 })
     const before = openFiles()
